@@ -1,0 +1,84 @@
+//! Picks the backend for a target whose instruction set stable rustc does not show.
+//!
+//! Emits exactly one `scrimp_picked="..."` for bare metal (and for a forced choice), and `scrimp_has="..."` for
+//! what the flags say the CPU can do, so that `src/backend/mod.rs` can refuse an impossible force by name.
+
+use std::env;
+
+fn main() {
+    println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
+    println!(
+        "cargo::rustc-check-cfg=cfg(scrimp_picked, values(\"scalar\", \"dsp\", \"helium\", \"neon\", \"avx2\", \"avx512\", \"runtime\"))"
+    );
+    println!("cargo::rustc-check-cfg=cfg(scrimp_has, values(\"dsp\", \"helium\"))");
+
+    let target = env::var("TARGET").unwrap_or_default();
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let cpu = Cpu::of(&target, &flags);
+    if cpu.helium {
+        println!("cargo::rustc-cfg=scrimp_has=\"helium\"");
+    }
+    if cpu.dsp {
+        println!("cargo::rustc-cfg=scrimp_has=\"dsp\"");
+    }
+
+    let forced = env::var("CARGO_CFG_SCRIMP_BACKEND").ok();
+    let picked = match forced.as_deref() {
+        Some(name) => name,
+        None if target.starts_with("x86_64") => {
+            let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+            let has = |list: &[&str]| list.iter().all(|f| features.split(',').any(|g| g == *f));
+            if env::var_os("CARGO_FEATURE_STD").is_some() {
+                "runtime"
+            } else if has(&["avx512f", "avx512bw", "avx512dq", "avx512vl"]) {
+                "avx512"
+            } else if has(&["avx2", "fma", "bmi2"]) {
+                "avx2"
+            } else {
+                "scalar"
+            }
+        }
+        None if target.starts_with("aarch64") => "neon",
+        None if cpu.helium => "helium",
+        None if cpu.dsp => "dsp",
+        None => "scalar",
+    };
+    println!("cargo::rustc-cfg=scrimp_picked=\"{picked}\"");
+}
+
+/// What the target and the code generation flags say about an Arm M-profile CPU.
+struct Cpu {
+    dsp: bool,
+    helium: bool,
+}
+
+impl Cpu {
+    fn of(target: &str, flags: &str) -> Self {
+        if !target.starts_with("thumb") {
+            return Self { dsp: false, helium: false };
+        }
+        let mut name = "";
+        let mut dsp = target.starts_with("thumbv7em");
+        let mut mve = None;
+        // Flags come as `-Ctarget-cpu=x` or as `-C`, `target-cpu=x`, separated by 0x1f.
+        for flag in flags.split('\x1f') {
+            let flag = flag.trim_start_matches("-C").trim_start();
+            if let Some(cpu) = flag.strip_prefix("target-cpu=") {
+                name = cpu;
+            } else if let Some(list) = flag.strip_prefix("target-feature=") {
+                for feature in list.split(',') {
+                    match feature {
+                        "+dsp" => dsp = true,
+                        "-dsp" => dsp = false,
+                        "+mve" | "+mve.fp" => mve = Some(true),
+                        "-mve" => mve = Some(false),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        let has_mve_by_name = matches!(name, "cortex-m52" | "cortex-m55" | "cortex-m85");
+        dsp |= has_mve_by_name || matches!(name, "cortex-m4" | "cortex-m7" | "cortex-m33" | "cortex-m35p");
+        Self { dsp, helium: mve.unwrap_or(has_mve_by_name) }
+    }
+}

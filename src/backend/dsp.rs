@@ -1,0 +1,38 @@
+//! The DSP extension: Cortex-M4, M7, M33 and M35P.
+//!
+//! The whole crate is compiled for it by the build's flags, which `build.rs` reads; the token only says so.
+
+use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
+
+/// Proof of the DSP extension.
+#[derive(Clone, Copy, Debug)]
+pub struct Dsp(());
+
+impl Dsp {
+    /// The token; there in every build that has this type.
+    #[inline]
+    #[must_use]
+    pub fn new() -> Option<Self> {
+        Some(Self::token())
+    }
+
+    #[inline]
+    pub(super) const fn token() -> Self {
+        Self(())
+    }
+}
+
+impl Sealed for Dsp {}
+
+impl Arith for Dsp {}
+
+impl Backend for Dsp {
+    const NAME: &'static str = "dsp";
+}
+
+impl Dispatch for Dsp {
+    #[inline]
+    fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.run(self)
+    }
+}

@@ -1,0 +1,307 @@
+//! Instruction sets: a token each, the primitives they speed up, and the choice between them.
+//!
+//! A [`Backend`] is a zero-sized token that exists only where its instruction set may be used: having one is the proof.
+//! A [`Kernel`] is a piece of work with one generic [`Kernel::run`]; every token recompiles that one body under its own
+//! instruction set ([`Dispatch::run`]), so a backend is useful before it overrides anything. [`Auto`] takes the best
+//! one: on x86 with feature `std` at run time, elsewhere at compile time, where it costs nothing.
+//!
+//! ```
+//! use scrimp::backend::{Dispatch, Kernel, Backend, Scalar, Auto};
+//! struct Name;
+//! impl Kernel for Name {
+//!     type Output = &'static str;
+//!     fn run<B: Backend>(self, _: B) -> &'static str { B::NAME }
+//! }
+//! assert_eq!(Scalar.run(Name), "scalar");
+//! println!("this machine runs {}", Auto.run(Name));
+//! ```
+//!
+//! `--cfg scrimp_backend="scalar"` (or `dsp`, `helium`, `neon`, `avx2`, `avx512`) in `RUSTFLAGS` forces the choice; a
+//! value whose features the build lacks does not compile.
+
+mod scalar;
+pub use scalar::Scalar;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::{Avx512, Avx512Vnni};
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "aarch64")]
+pub use neon::{Neon, NeonDotprod, NeonI8mm};
+
+#[cfg(all(target_arch = "arm", scrimp_has = "helium"))]
+mod helium;
+#[cfg(all(target_arch = "arm", scrimp_has = "helium"))]
+pub use helium::Helium;
+
+#[cfg(all(target_arch = "arm", scrimp_has = "dsp"))]
+mod dsp;
+#[cfg(all(target_arch = "arm", scrimp_has = "dsp"))]
+pub use dsp::Dsp;
+
+use crate::math::Arith;
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A proof that an instruction set may be used, and the primitives it can speed up.
+///
+/// The default methods are the portable bodies; a backend overrides one where a measurement in `backend/<name>.md`
+/// shows a gain. They are all `#[inline(always)]`, so that they are compiled under the caller's instruction set.
+pub trait Backend: sealed::Sealed + Dispatch + Arith {
+    /// The name that `scrimp_backend` knows it by.
+    const NAME: &'static str;
+
+    /// The largest element; `-inf` for an empty slice. A NaN is skipped: whoever needs it must meet it again.
+    #[inline(always)]
+    fn max_f32(self, x: &[f32]) -> f32 {
+        let mut lanes = [f32::NEG_INFINITY; LANES];
+        let (blocks, tail) = x.as_chunks::<LANES>();
+        for block in blocks {
+            for (lane, &v) in lanes.iter_mut().zip(block) {
+                *lane = larger(v, *lane);
+            }
+        }
+        let mut max = f32::NEG_INFINITY;
+        for &v in lanes.iter().chain(tail) {
+            max = larger(v, max);
+        }
+        max
+    }
+
+    /// `Σ x[i]`, in [`LANES`] partial sums.
+    #[inline(always)]
+    fn sum_f32(self, x: &[f32]) -> f32 {
+        let mut lanes = [0.0; LANES];
+        let (blocks, tail) = x.as_chunks::<LANES>();
+        for block in blocks {
+            for i in 0..LANES {
+                lanes[i] += block[i];
+            }
+        }
+        for (lane, &v) in lanes.iter_mut().zip(tail) {
+            *lane += v;
+        }
+        fold(lanes)
+    }
+
+    /// `Σ x[i] * y[i]`, in [`LANES`] partial sums.
+    #[inline(always)]
+    fn dot(self, x: &[f32], y: &[f32]) -> f32 {
+        let mut lanes = [0.0; LANES];
+        let (xs, x_tail) = x.as_chunks::<LANES>();
+        let (ys, y_tail) = y.as_chunks::<LANES>();
+        for (x, y) in xs.iter().zip(ys) {
+            for i in 0..LANES {
+                lanes[i] = self.fma(x[i], y[i], lanes[i]);
+            }
+        }
+        for ((lane, &x), &y) in lanes.iter_mut().zip(x_tail).zip(y_tail) {
+            *lane = self.fma(x, y, *lane);
+        }
+        fold(lanes)
+    }
+}
+
+/// Partial sums of the portable reductions: enough for two AVX2 registers or four of Helium and NEON.
+pub const LANES: usize = 16;
+
+/// Adds the lanes as a tree, the same one for every backend.
+#[inline(always)]
+pub(crate) fn fold(lanes: [f32; LANES]) -> f32 {
+    let mut sums = lanes;
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            sums[i] += sums[i + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+/// The larger of two, `b` if `a` is NaN; unlike `f32::max` it is one instruction.
+#[inline(always)]
+pub(crate) fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+/// Work that every backend compiles for itself. `run` and all it calls are `#[inline(always)]`.
+pub trait Kernel {
+    /// What `run` gives back.
+    type Output;
+
+    /// Does the work.
+    fn run<B: Backend>(self, backend: B) -> Self::Output;
+}
+
+/// Something that can run a [`Kernel`]: a token, or [`Auto`].
+pub trait Dispatch: Copy {
+    /// Runs the kernel under this instruction set.
+    fn run<K: Kernel>(self, kernel: K) -> K::Output;
+}
+
+/// The best backend of this build, or with feature `std` on x86 of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Auto;
+
+impl Dispatch for Auto {
+    #[inline]
+    fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        #[cfg(all(target_arch = "x86_64", any(scrimp_picked = "runtime", scrimp_picked = "avx512")))]
+        if let Some(token) = Avx512::new() {
+            return token.run(kernel);
+        }
+        #[cfg(all(
+            target_arch = "x86_64",
+            any(scrimp_picked = "runtime", scrimp_picked = "avx512", scrimp_picked = "avx2")
+        ))]
+        if let Some(token) = Avx2::new() {
+            return token.run(kernel);
+        }
+        #[cfg(all(target_arch = "aarch64", scrimp_picked = "neon"))]
+        return Neon::token().run(kernel);
+        #[cfg(all(target_arch = "arm", scrimp_picked = "helium", scrimp_has = "helium"))]
+        return Helium::token().run(kernel);
+        #[cfg(all(target_arch = "arm", scrimp_picked = "dsp", scrimp_has = "dsp"))]
+        return Dsp::token().run(kernel);
+        #[allow(unreachable_code, reason = "the portable path is always the last line")]
+        Scalar.run(kernel)
+    }
+}
+
+/// The backend that [`Auto`] is in this build; `"runtime"` where the CPU is asked when the program runs.
+pub const NAME: &str = if cfg!(scrimp_picked = "helium") {
+    "helium"
+} else if cfg!(scrimp_picked = "dsp") {
+    "dsp"
+} else if cfg!(scrimp_picked = "neon") {
+    "neon"
+} else if cfg!(scrimp_picked = "avx512") {
+    "avx512"
+} else if cfg!(scrimp_picked = "avx2") {
+    "avx2"
+} else if cfg!(scrimp_picked = "runtime") {
+    "runtime"
+} else {
+    "scalar"
+};
+
+/// The backend that [`Auto`] takes on this machine.
+#[must_use]
+pub fn name() -> &'static str {
+    struct Name;
+    impl Kernel for Name {
+        type Output = &'static str;
+        #[inline(always)]
+        fn run<B: Backend>(self, _: B) -> &'static str {
+            B::NAME
+        }
+    }
+    Auto.run(Name)
+}
+
+/// Expands `$m!(name, token)` once for each backend of this target; `token` is an `Option`.
+///
+/// The list that tests and benches share:
+///
+/// ```
+/// macro_rules! print { ($name:ident, $token:expr) => { println!("{}: {}", stringify!($name), $token.is_some()) } }
+/// scrimp::for_each_backend!(print);
+/// ```
+#[macro_export]
+macro_rules! for_each_backend {
+    ($m:ident) => {
+        $m!(scalar, ::core::option::Option::Some($crate::backend::Scalar));
+        $crate::__for_each_native_backend!($m);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+#[cfg(target_arch = "x86_64")]
+macro_rules! __for_each_native_backend {
+    ($m:ident) => {
+        $m!(avx2, $crate::backend::Avx2::new());
+        $m!(avx512, $crate::backend::Avx512::new());
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+#[cfg(target_arch = "aarch64")]
+macro_rules! __for_each_native_backend {
+    ($m:ident) => {
+        $m!(neon, $crate::backend::Neon::new());
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+#[cfg(all(target_arch = "arm", scrimp_has = "helium"))]
+macro_rules! __for_each_native_backend {
+    ($m:ident) => {
+        $m!(helium, $crate::backend::Helium::new());
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+#[cfg(all(target_arch = "arm", scrimp_has = "dsp", not(scrimp_has = "helium")))]
+macro_rules! __for_each_native_backend {
+    ($m:ident) => {
+        $m!(dsp, $crate::backend::Dsp::new());
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "arm", any(scrimp_has = "helium", scrimp_has = "dsp"))
+)))]
+macro_rules! __for_each_native_backend {
+    ($m:ident) => {};
+}
+
+// A forced backend whose features are missing must not fall back in silence.
+#[cfg(all(
+    scrimp_backend = "avx2",
+    not(all(target_arch = "x86_64", target_feature = "avx2", target_feature = "fma", target_feature = "bmi2"))
+))]
+compile_error!(
+    "scrimp_backend=\"avx2\" needs x86_64 with target features avx2, fma and bmi2: add -Ctarget-feature=+avx2,+fma,+bmi2"
+);
+#[cfg(all(
+    scrimp_backend = "avx512",
+    not(all(
+        target_arch = "x86_64",
+        target_feature = "avx512f",
+        target_feature = "avx512bw",
+        target_feature = "avx512dq",
+        target_feature = "avx512vl"
+    ))
+))]
+compile_error!(
+    "scrimp_backend=\"avx512\" needs x86_64 with target features avx512f, avx512bw, avx512dq and avx512vl: add -Ctarget-feature=+avx512f,+avx512bw,+avx512dq,+avx512vl"
+);
+#[cfg(all(scrimp_backend = "neon", not(target_arch = "aarch64")))]
+compile_error!("scrimp_backend=\"neon\" needs target_arch aarch64");
+#[cfg(all(scrimp_backend = "helium", not(all(target_arch = "arm", scrimp_has = "helium"))))]
+compile_error!(
+    "scrimp_backend=\"helium\" needs a thumbv8m.main target with MVE: add -Ctarget-cpu=cortex-m33 -Ctarget-feature=+mve.fp,+lob"
+);
+#[cfg(all(scrimp_backend = "dsp", not(all(target_arch = "arm", scrimp_has = "dsp"))))]
+compile_error!(
+    "scrimp_backend=\"dsp\" needs an Arm M-profile target with the DSP extension: thumbv7em, or -Ctarget-cpu=cortex-m33"
+);

@@ -1,0 +1,74 @@
+//! NEON (Advanced SIMD): every AArch64 CPU.
+
+use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
+
+/// Proof of NEON, which AArch64 always has.
+#[derive(Clone, Copy, Debug)]
+pub struct Neon(());
+
+impl Neon {
+    /// The token; always there.
+    #[inline]
+    #[must_use]
+    pub fn new() -> Option<Self> {
+        Some(Self::token())
+    }
+
+    #[inline]
+    pub(super) const fn token() -> Self {
+        Self(())
+    }
+
+    /// The further token for the byte dot products, if this build has `dotprod`.
+    #[inline]
+    #[must_use]
+    pub fn dotprod(self) -> Option<NeonDotprod> {
+        cfg!(target_feature = "dotprod").then_some(NeonDotprod(self))
+    }
+
+    /// The further token for the byte matrix products, if this build has `i8mm`.
+    #[inline]
+    #[must_use]
+    pub fn i8mm(self) -> Option<NeonI8mm> {
+        cfg!(target_feature = "i8mm").then_some(NeonI8mm(self))
+    }
+}
+
+/// Proof of `dotprod` on top of [`Neon`].
+#[derive(Clone, Copy, Debug)]
+pub struct NeonDotprod(Neon);
+
+impl NeonDotprod {
+    /// What it stands on.
+    #[must_use]
+    pub fn neon(self) -> Neon {
+        self.0
+    }
+}
+
+/// Proof of `i8mm` on top of [`Neon`].
+#[derive(Clone, Copy, Debug)]
+pub struct NeonI8mm(Neon);
+
+impl NeonI8mm {
+    /// What it stands on.
+    #[must_use]
+    pub fn neon(self) -> Neon {
+        self.0
+    }
+}
+
+impl Sealed for Neon {}
+
+impl Arith for Neon {}
+
+impl Backend for Neon {
+    const NAME: &'static str = "neon";
+}
+
+impl Dispatch for Neon {
+    #[inline]
+    fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.run(self)
+    }
+}

@@ -1,0 +1,22 @@
+//! The portable backend: plain Rust, what every other one falls back to.
+
+use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
+
+/// Plain Rust; may be used everywhere.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scalar;
+
+impl Sealed for Scalar {}
+
+impl Arith for Scalar {}
+
+impl Backend for Scalar {
+    const NAME: &'static str = "scalar";
+}
+
+impl Dispatch for Scalar {
+    #[inline]
+    fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.run(self)
+    }
+}

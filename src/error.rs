@@ -1,0 +1,293 @@
+//! The one error type: it names the argument and carries both numbers; text exists only where it is printed.
+
+use core::fmt;
+
+/// What a call was given wrong.
+///
+/// Returned before any output was touched. `Copy` and small, so that firmware pays for a text only where it prints one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Error {
+    /// A slice has the wrong number of elements.
+    Length {
+        /// The argument.
+        what: Arg,
+        /// Elements needed.
+        want: usize,
+        /// Elements given.
+        got: usize,
+    },
+    /// Something that must not be zero is zero.
+    Empty {
+        /// The argument.
+        what: Arg,
+    },
+    /// Something is larger than the library takes.
+    TooLarge {
+        /// The argument.
+        what: Arg,
+        /// The largest value taken.
+        max: usize,
+        /// The value given.
+        got: usize,
+    },
+    /// A configuration contradicts itself.
+    Config {
+        /// The field or rule at fault.
+        what: Config,
+    },
+    /// A model blob failed a check.
+    Blob {
+        /// The check.
+        check: Check,
+        /// Byte offset in the blob.
+        at: usize,
+    },
+    /// A network's tensor is not what its configuration asks for.
+    Tensor {
+        /// Position in the network's order of tensors.
+        index: usize,
+        /// What is wrong with it.
+        fault: TensorFault,
+    },
+}
+
+/// Arguments that an [`Error`] can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Arg {
+    /// `x`, the input.
+    X,
+    /// `y`, the output.
+    Y,
+    /// Number of rows.
+    Rows,
+    /// Number of columns.
+    Cols,
+    /// The image to work on.
+    Image,
+    /// The frame before it.
+    Previous,
+    /// The picture that is written.
+    Output,
+    /// Width of an image.
+    Width,
+    /// Height of an image.
+    Height,
+    /// Buffer for the features of all levels.
+    Features,
+    /// Buffer for the work on one window.
+    Scratch,
+    /// Buffer or map of cells.
+    Cells,
+    /// Overlap of neighbouring tiles.
+    Overlap,
+    /// Weights.
+    Weights,
+    /// Bias.
+    Bias,
+    /// The mask network for two frames, which this model lacks.
+    PreviousNet,
+}
+
+/// Rules of a network configuration that an [`Error`] can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Config {
+    /// The section is missing or has the wrong length.
+    Missing,
+    /// The blob describes another kind of network.
+    Kind,
+    /// `space_to_depth` is neither 1 nor 2.
+    SpaceToDepth,
+    /// 1 to 5 levels are possible.
+    Levels,
+    /// A width is zero or too large.
+    Width,
+    /// A depth is zero or too large.
+    Depth,
+    /// The heads do not divide the width.
+    Heads,
+    /// The window is odd, zero or too large.
+    Window,
+    /// The feed-forward ratio is zero or too large.
+    FfnRatio,
+    /// Unknown kind of skip connection.
+    Skip,
+    /// The down convolution is neither 2 nor 4 wide.
+    DownKernel,
+    /// Unknown padding of the feed-forward convolution.
+    LeffPadding,
+    /// Unknown kind of decision.
+    Decision,
+    /// A layer of a mask network is impossible.
+    MaskLayer,
+    /// The strides of a mask network do not multiply to the cell size.
+    CellSize,
+    /// A threshold, slope or beta is not a usable number.
+    Number,
+}
+
+/// Checks of a model blob that an [`Error`] can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Check {
+    /// Shorter than a header.
+    Truncated,
+    /// The first bytes are not a model's.
+    Magic,
+    /// Written by another version of the format.
+    Version,
+    /// The length in the header is not the length of the bytes.
+    Length,
+    /// The bytes do not start at a multiple of 16.
+    Alignment,
+    /// The checksum does not match.
+    Crc,
+    /// A section lies outside the blob, overlaps another or is misaligned.
+    Section,
+    /// A section that is needed is missing or is there twice.
+    SectionMissing,
+    /// Unknown element type.
+    Element,
+    /// Rank above 4, a zero extent, or a shape too large to count.
+    Shape,
+    /// Data outside the data section, misaligned, or not the length the shape asks for.
+    Data,
+    /// A name outside the name section, or not ASCII.
+    Name,
+    /// Scales or widths that the element type cannot have.
+    Quantization,
+}
+
+/// What can be wrong with a tensor of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum TensorFault {
+    /// The model ends before it.
+    Missing,
+    /// Another name stands at its place.
+    Name,
+    /// Not the element type the network reads.
+    Element,
+    /// Not the shape the configuration asks for.
+    Shape,
+    /// The model goes on after the last one.
+    Surplus,
+    /// A value is infinite or not a number.
+    NotFinite,
+}
+
+/// `Ok` if `got == want`.
+pub(crate) const fn length(what: Arg, want: usize, got: usize) -> Result<(), Error> {
+    if want == got { Ok(()) } else { Err(Error::Length { what, want, got }) }
+}
+
+impl Arg {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::X => "x",
+            Self::Y => "y",
+            Self::Rows => "rows",
+            Self::Cols => "cols",
+            Self::Image => "image",
+            Self::Previous => "previous",
+            Self::Output => "output",
+            Self::Width => "width",
+            Self::Height => "height",
+            Self::Features => "features",
+            Self::Scratch => "scratch",
+            Self::Cells => "cells",
+            Self::Overlap => "overlap",
+            Self::Weights => "weights",
+            Self::Bias => "bias",
+            Self::PreviousNet => "mask_previous",
+        }
+    }
+}
+
+impl fmt::Display for Arg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "the configuration is missing or has the wrong length",
+            Self::Kind => "this is another kind of network",
+            Self::SpaceToDepth => "`space_to_depth` must be 1 or 2",
+            Self::Levels => "there must be 1 to 5 levels, with 2 * levels - 1 depths and heads",
+            Self::Width => "every width must be 1 to 4096",
+            Self::Depth => "every depth must be 1 to 255",
+            Self::Heads => "the heads must divide the width of their stage",
+            Self::Window => "`window` must be even, 2 to 16",
+            Self::FfnRatio => "`ffn_ratio` must be 1 to 8",
+            Self::Skip => "unknown kind of skip connection",
+            Self::DownKernel => "`down_kernel` must be 2 or 4",
+            Self::LeffPadding => "unknown `leff_padding`",
+            Self::Decision => "unknown kind of decision",
+            Self::MaskLayer => "a mask network has an impossible layer",
+            Self::CellSize => "the strides of a mask network must multiply to the cell size",
+            Self::Number => "a threshold, slope or beta is not a usable number",
+        })
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Truncated => "the model is truncated",
+            Self::Magic => "this is not a scrimp model",
+            Self::Version => "the model has another format version",
+            Self::Length => "the model's length differs from its header",
+            Self::Alignment => "the model is not aligned to 16 bytes",
+            Self::Crc => "the model's checksum does not match",
+            Self::Section => "a section is out of place",
+            Self::SectionMissing => "a section is missing or doubled",
+            Self::Element => "unknown element type",
+            Self::Shape => "impossible shape",
+            Self::Data => "a tensor's data is out of place",
+            Self::Name => "a tensor's name is out of place or not ASCII",
+            Self::Quantization => "impossible scales or widths",
+        })
+    }
+}
+
+impl fmt::Display for TensorFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "is missing",
+            Self::Name => "has another name than the network expects",
+            Self::Element => "has an element type the network does not read",
+            Self::Shape => "has another shape than the configuration asks for",
+            Self::Surplus => "is one too many",
+            Self::NotFinite => "holds a value that is not finite",
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Length { what, want, got } => write!(f, "`{what}` has {got} elements, {want} needed"),
+            Self::Empty { what } => write!(f, "`{what}` is zero"),
+            Self::TooLarge { what, max, got } => write!(f, "`{what}` is {got}, at most {max} possible"),
+            Self::Config { what } => what.fmt(f),
+            Self::Blob { check, at } => write!(f, "{check} (byte {at})"),
+            Self::Tensor { index, fault } => write!(f, "tensor {index} {fault}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}

@@ -1,0 +1,55 @@
+//! `exp` for arguments a softmax has: `x = max - max`, `... - max`, so never above 0.
+//!
+//! `x = n ln 2 + t`, `|t| <= ln2/2`, `exp(x) = 2^n p(t)`. `n` is rounded by adding 1.5 * 2^23, `ln 2` is taken off in two
+//! parts of which the first has 15 trailing zero bits, so that `n * hi` is exact without a fused multiply-add (Cody and
+//! Waite 1980); `p` is the degree 5 minimax polynomial that XNNPACK publishes; `2^n` is put together from bits.
+
+use super::Arith;
+
+const LOG2_E: f32 = core::f32::consts::LOG2_E;
+/// 0x1.62E400p-1
+const LN2_HI: f32 = f32::from_bits(0x3F31_7200);
+/// 0x1.7F7D1Cp-20
+const LN2_LO: f32 = f32::from_bits(0x35BF_BE8E);
+/// Adding it leaves the nearest integer in the low mantissa bits.
+const ROUND: f32 = 12_582_912.0;
+/// Below it the result would be denormal and is 0; -0x1.5D589Ep6.
+pub(crate) const LOWEST: f32 = f32::from_bits(0xC2AE_AC4F);
+/// 1, 0x1.FFFFF6p-1, 0x1.FFFDC6p-2, 0x1.555A80p-3, 0x1.573A1Ap-5, 0x1.0F9F9Cp-7
+const P: [f32; 6] = [
+    1.0,
+    f32::from_bits(0x3F7F_FFFB),
+    f32::from_bits(0x3EFF_FEE3),
+    f32::from_bits(0x3E2A_AD40),
+    f32::from_bits(0x3D2B_9D0D),
+    f32::from_bits(0x3C07_CFCE),
+];
+
+/// `e^x` for `x <= 0`; NaN for NaN, 0 for `-inf` and wherever the result would be denormal.
+///
+/// # Accuracy
+/// At most 2 ULP (`tests/exhaustive.rs`, every f32 in `[-87.34, 0]`).
+#[inline(always)]
+#[must_use]
+pub fn exp<A: Arith>(a: A, x: f32) -> f32 {
+    let shifted = a.fma(x, LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let t = a.fma(n, -LN2_LO, a.fma(n, -LN2_HI, x));
+    let mut p = P[5];
+    p = a.fma(p, t, P[4]);
+    p = a.fma(p, t, P[3]);
+    p = a.fma(p, t, P[2]);
+    p = a.fma(p, t, P[1]);
+    p = a.fma(p, t, P[0]);
+    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+    if x < LOWEST { 0.0 } else { p * power }
+}
+
+/// `1 / (1 + e^-x)`; NaN for NaN.
+#[inline(always)]
+#[must_use]
+pub fn sigmoid<A: Arith>(a: A, x: f32) -> f32 {
+    let e = exp(a, -x.abs());
+    let small = e / (1.0 + e);
+    if x < 0.0 { small } else { 1.0 - small }
+}

@@ -1,0 +1,14 @@
+//! Layers in f32, tokens in rows: `x[token][channel]`, weights `[input][output]`, one file per layer.
+
+pub(crate) mod attention;
+pub(crate) mod conv;
+pub(crate) mod depthwise;
+mod gelu;
+mod linear;
+pub(crate) mod matmul;
+mod norm;
+
+pub use depthwise::Padding;
+pub use gelu::{gelu_f32_in_place, gelu_f32_in_place_on};
+pub use linear::Linear;
+pub use norm::LayerNorm;

@@ -1,0 +1,93 @@
+//! Layer normalisation over the channels of each token (Ba, Kiros and Hinton 2016, arXiv 1607.06450).
+
+use crate::backend::{Auto, Backend, Dispatch, Kernel};
+use crate::error::{Arg, Error, length};
+use crate::math::Arith;
+
+/// What is added to the variance, as in PyTorch.
+const EPSILON: f32 = 1e-5;
+
+/// `y = (x - mean) / sqrt(variance + 1e-5) * weight + bias`, the variance biased, token by token.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerNorm<'a> {
+    weight: &'a [f32],
+    bias: &'a [f32],
+}
+
+impl<'a> LayerNorm<'a> {
+    /// A normalisation over `weight.len()` channels.
+    ///
+    /// # Errors
+    /// `Error::Empty` if there are none, `Error::Length` if `bias` has another number.
+    pub const fn new(weight: &'a [f32], bias: &'a [f32]) -> Result<Self, Error> {
+        if weight.is_empty() {
+            return Err(Error::Empty { what: Arg::Weights });
+        }
+        match length(Arg::Bias, weight.len(), bias.len()) {
+            Ok(()) => Ok(Self { weight, bias }),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Normalises each token of `x` into `y`.
+    ///
+    /// # Errors
+    /// `Error::Length` if `x` is not whole tokens, or `y` not as long as `x`; `y` is then untouched.
+    ///
+    /// # Example
+    /// One token of two channels:
+    /// ```
+    /// let norm = scrimp::nn::LayerNorm::new(&[1.0, 1.0], &[0.0, 5.0])?;
+    /// let mut y = [0.0; 2];
+    /// norm.run(&[10.0, 30.0], &mut y)?;
+    /// assert!((y[0] + 1.0).abs() < 1e-6 && (y[1] - 6.0).abs() < 1e-6);
+    /// # Ok::<(), scrimp::Error>(())
+    /// ```
+    pub fn run(&self, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
+        self.run_on(Auto, x, y)
+    }
+
+    /// [`run`](Self::run) under a backend of your choice.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_on<D: Dispatch>(&self, backend: D, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
+        let channels = self.weight.len();
+        length(Arg::X, x.len() / channels.max(1) * channels, x.len())?;
+        length(Arg::Y, x.len(), y.len())?;
+        backend.run(Norm { norm: *self, x, y });
+        Ok(())
+    }
+}
+
+struct Norm<'a, 'w> {
+    norm: LayerNorm<'w>,
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl Kernel for Norm<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) {
+        let channels = self.norm.weight.len().max(1);
+        for (x, y) in self.x.chunks_exact(channels).zip(self.y.chunks_exact_mut(channels)) {
+            token(b, &self.norm, x, y);
+        }
+    }
+}
+
+#[inline(always)]
+fn token<B: Backend>(b: B, norm: &LayerNorm<'_>, x: &[f32], y: &mut [f32]) {
+    let share = 1.0 / x.len() as f32;
+    let mean = b.sum_f32(x) * share;
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = x - mean;
+    }
+    let variance = b.dot(y, y) * share;
+    let scale = 1.0 / Arith::sqrt(b, variance + EPSILON);
+    for ((y, &w), &bias) in y.iter_mut().zip(norm.weight).zip(norm.bias) {
+        *y = b.fma(*y * scale, w, bias);
+    }
+}

@@ -1,0 +1,1 @@
+//! Plain f64 oracles of the kernels, written to be read.
