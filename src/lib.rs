@@ -4,11 +4,18 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(target_endian = "big")]
+compile_error!("scrimp reads little-endian models in place and so needs a little-endian target");
+
 pub mod backend;
 #[forbid(unsafe_code)]
 pub mod error;
 #[forbid(unsafe_code)]
+pub mod lmdvit;
+#[forbid(unsafe_code)]
 pub mod math;
+#[forbid(unsafe_code)]
+pub mod model;
 #[forbid(unsafe_code)]
 pub mod nn;
 #[forbid(unsafe_code)]
@@ -19,3 +26,18 @@ pub mod softmax;
 pub use error::Error;
 pub use shape::Rows;
 pub use softmax::{softmax_f32, softmax_f32_in_place};
+
+/// The value of a `Result` in a constant; an error stops the build.
+///
+/// ```
+/// const ROWS: scrimp::Rows = scrimp::expect!(scrimp::Rows::new(2, 3));
+/// ```
+#[macro_export]
+macro_rules! expect {
+    ($result:expr) => {
+        match $result {
+            ::core::result::Result::Ok(value) => value,
+            ::core::result::Result::Err(_) => ::core::panic!("scrimp: this constant cannot exist"),
+        }
+    };
+}

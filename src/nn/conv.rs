@@ -24,16 +24,13 @@ impl Conv<'_> {
 
     /// Computes the pixels that `pixels` yields: `fill(pixel, patch)` gathers the input, `take(pixel, outputs)` uses
     /// the result. Returns the multiply-accumulates done.
-    ///
-    /// `context` is what both closures work on: the picture or the features that are read and written.
-    pub(crate) fn run<D: Dispatch, T: ?Sized>(
+    pub(crate) fn run<D: Dispatch>(
         &self,
         d: D,
         scratch: &mut [f32],
         pixels: impl Iterator<Item = (usize, usize)>,
-        context: &mut T,
-        mut fill: impl FnMut(&mut T, (usize, usize), &mut [f32]),
-        mut take: impl FnMut(&mut T, (usize, usize), &mut [f32]),
+        mut fill: impl FnMut((usize, usize), &mut [f32]),
+        mut take: impl FnMut((usize, usize), &mut [f32]),
     ) -> u64 {
         let (patch, outputs) = (self.patch.max(1), self.outputs.max(1));
         let Some((patches, results)) = scratch.split_at_mut_checked(PATCHES * patch) else { return 0 };
@@ -44,7 +41,7 @@ impl Conv<'_> {
             let mut held = 0;
             for ((at, patch), pixel) in at.iter_mut().zip(patches.chunks_exact_mut(patch)).zip(&mut pixels) {
                 *at = pixel;
-                fill(context, pixel, patch);
+                fill(pixel, patch);
                 held += 1;
             }
             if held == 0 {
@@ -64,7 +61,7 @@ impl Conv<'_> {
             });
             macs += (held * patch * outputs) as u64;
             for (&pixel, result) in at.iter().zip(results.chunks_exact_mut(outputs)).take(held) {
-                take(context, pixel, result);
+                take(pixel, result);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The matrix product that linear layers, convolutions and both products of attention are made of.
 //!
 //! ```text
-//! y[r][o] = bias[o] + Σ_i x[r][i] w[i][o]          (bias, 0, or what y holds)
+//! y[r][o] = bias[o] + Σ_i x[r][i] w[i][o]          (bias or 0)
 //! ```
 //! Outputs go in tiles of 16, 8, 4 and 1, four rows at a time: the tile's sums stay in registers while `w` is walked
 //! row by row, so no sum over lanes is ever needed.
@@ -15,8 +15,6 @@ pub(crate) enum Start<'a> {
     Zero,
     /// `bias[o]`.
     Bias(&'a [f32]),
-    /// What `y` holds.
-    Y,
 }
 
 /// `y = start + x w`. Rows of `x` and `y` start `x_stride` and `y_stride` apart, rows of `w` `w_stride`.
@@ -91,13 +89,9 @@ impl Tile<'_> {
     }
 
     #[inline(always)]
-    fn first<const N: usize>(&self, y: &[f32]) -> [f32; N] {
-        let from = match self.start {
-            Start::Zero => return [0.0; N],
-            Start::Bias(bias) => bias,
-            Start::Y => y,
-        };
-        from.get(self.o..).and_then(|s| s.first_chunk::<N>()).copied().unwrap_or([0.0; N])
+    fn first<const N: usize>(&self) -> [f32; N] {
+        let Start::Bias(bias) = self.start else { return [0.0; N] };
+        bias.get(self.o..).and_then(|s| s.first_chunk::<N>()).copied().unwrap_or([0.0; N])
     }
 
     #[inline(always)]
@@ -109,7 +103,7 @@ impl Tile<'_> {
 
     #[inline(always)]
     fn one<B: Backend, const N: usize>(&self, b: B, x: &[f32], y: &mut [f32]) {
-        let mut s = self.first::<N>(y);
+        let mut s = self.first::<N>();
         for (&x, w) in x.iter().zip(self.w.chunks(self.w_stride)).take(self.inputs) {
             let Some(w) = w.first_chunk::<N>() else { break };
             for j in 0..N {
@@ -131,8 +125,8 @@ impl Tile<'_> {
         else {
             return;
         };
-        let (mut s0, mut s1, mut s2, mut s3) =
-            (self.first::<N>(y0), self.first::<N>(y1), self.first::<N>(y2), self.first::<N>(y3));
+        let mut s0 = self.first::<N>();
+        let (mut s1, mut s2, mut s3) = (s0, s0, s0);
         let xs = x0.iter().zip(x1).zip(x2).zip(x3);
         for ((((&x0, &x1), &x2), &x3), w) in xs.zip(self.w.chunks(self.w_stride)).take(self.inputs) {
             let Some(w) = w.first_chunk::<N>() else { break };

@@ -12,3 +12,11 @@ pub use depthwise::Padding;
 pub use gelu::{gelu_f32_in_place, gelu_f32_in_place_on};
 pub use linear::Linear;
 pub use norm::LayerNorm;
+
+/// Copies as many elements as both have; unlike `copy_from_slice` it cannot panic.
+#[inline(always)]
+pub(crate) fn copy(from: &[f32], to: &mut [f32]) {
+    for (to, &from) in to.iter_mut().zip(from) {
+        *to = from;
+    }
+}

@@ -1,0 +1,297 @@
+//! Where features lie, and how large every buffer is: `const fn` of the configuration and the image size.
+//!
+//! All levels lie one behind another in one buffer. With concatenated skips a level is stored at twice the encoder's
+//! width, the encoder in the upper half, where the decoder will want it.
+
+use super::config::{CellNet, Config, Decision, Skip};
+use super::frame::side;
+use crate::error::{Arg, Error};
+use crate::nn::attention::QUERIES;
+use crate::nn::conv::{Conv, PATCHES};
+
+/// Lengths of the buffers of a [`Workspace`](super::Workspace), in elements; the same on every backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// f32 elements for the features of all levels.
+    pub features: usize,
+    /// f32 elements for the work on one window.
+    pub scratch: usize,
+    /// Bytes for cells and decisions.
+    pub cells: usize,
+}
+
+impl Sizes {
+    /// Bytes of all three together.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        4 * (self.features + self.scratch) + self.cells
+    }
+}
+
+/// Positions of one level: where they lie in the features buffer, and which channels of what is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grid {
+    pub(crate) start: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    /// Channels stored for a position.
+    pub(crate) stride: usize,
+    /// First channel meant.
+    pub(crate) first: usize,
+    pub(crate) channels: usize,
+}
+
+impl Grid {
+    pub(crate) const fn positions(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Where the channels of a position start.
+    #[inline(always)]
+    pub(crate) const fn at(&self, y: usize, x: usize) -> usize {
+        self.start + (y * self.width + x) * self.stride + self.first
+    }
+
+    /// The channels of a position.
+    #[inline(always)]
+    pub(crate) fn get<'f>(&self, features: &'f [f32], y: usize, x: usize) -> &'f [f32] {
+        features.get(self.at(y, x)..).and_then(|f| f.get(..self.channels)).unwrap_or(&[])
+    }
+
+    /// The channels of a position.
+    #[inline(always)]
+    pub(crate) fn get_mut<'f>(&self, features: &'f mut [f32], y: usize, x: usize) -> &'f mut [f32] {
+        features.get_mut(self.at(y, x)..).and_then(|f| f.get_mut(..self.channels)).unwrap_or(&mut [])
+    }
+
+    /// All positions, row by row.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let width = self.width;
+        (0..self.height).flat_map(move |y| (0..width).map(move |x| (y, x)))
+    }
+}
+
+/// An image size and what follows from it. Having one tells you that nothing in it overflows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    pub(crate) config: Config,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) sizes: Sizes,
+}
+
+impl Config {
+    /// The buffers for an image of this size.
+    ///
+    /// # Errors
+    /// `Error::Empty` or `Error::TooLarge` if a side is zero or too long for this machine's `usize`; `Error::Config` if
+    /// the configuration contradicts itself.
+    ///
+    /// # Example
+    /// Sizes at compile time:
+    /// ```
+    /// use scrimp::lmdvit::{Config, Sizes};
+    /// static MODEL: &[u8] = scrimp::include_model!("../../tests/vectors/lmdvit/mini.scrimp");
+    /// const CONFIG: Config = scrimp::expect!(Config::of_model(include_bytes!("../../tests/vectors/lmdvit/mini.scrimp")));
+    /// const SIZES: Sizes = scrimp::expect!(CONFIG.sizes(16, 16));
+    /// let features = [0.0f32; SIZES.features];
+    /// assert_eq!(features.len(), SIZES.features);
+    /// ```
+    pub const fn sizes(&self, width: usize, height: usize) -> Result<Sizes, Error> {
+        match Layout::new(self, width, height) {
+            Ok(layout) => Ok(layout.sizes),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Channels stored for a position of level `l`.
+    const fn stored(&self, l: usize) -> usize {
+        let double = matches!(self.skip, Skip::Concat) && l + 1 < self.levels;
+        if double { 2 * self.widths[l] } else { self.widths[l] }
+    }
+
+    /// Scratch elements: the most that any step needs.
+    const fn scratch(&self) -> usize {
+        let s2 = self.space_to_depth * self.space_to_depth;
+        let mut most = Conv::scratch(9 * 3 * s2, self.widths[0]);
+        let last = self.width(self.stages() - 1);
+        most = max(most, Conv::scratch(9 * last, self.out_channels()));
+        let mut l = 0;
+        while l + 1 < self.levels {
+            most = max(most, Conv::scratch(self.down_kernel * self.down_kernel * self.widths[l], self.widths[l + 1]));
+            // The four matrices of an up convolution run one after another.
+            most = max(most, Conv::scratch(self.width(2 * self.levels - 3 - l), self.widths[l]));
+            l += 1;
+        }
+        let mut k = 0;
+        while k < self.stages() {
+            most = max(most, window_scratch(self.tokens(), self.width(k), self.ffn_ratio));
+            if matches!(self.decision, Decision::Predictors { .. }) {
+                most = max(most, predictor_scratch(self.width(k)));
+            }
+            k += 1;
+        }
+        if let Decision::Cells(cells) = &self.decision {
+            most = max(most, mask_scratch(&cells.single, 3));
+            if let Some(previous) = &cells.previous {
+                most = max(most, mask_scratch(previous, 4));
+            }
+        }
+        most
+    }
+}
+
+impl Layout {
+    pub(crate) const fn new(config: &Config, width: usize, height: usize) -> Result<Self, Error> {
+        if let Err(e) = config.check() {
+            return Err(e);
+        }
+        if let Err(e) = side(Arg::Width, width) {
+            return Err(e);
+        }
+        if let Err(e) = side(Arg::Height, height) {
+            return Err(e);
+        }
+        let mut this = Self { config: *config, width, height, sizes: Sizes { features: 0, scratch: 0, cells: 0 } };
+        // In u64 nothing overflows: 2^34 positions of at most 2^13 channels at 5 levels, in bytes below 2^52.
+        let positions = this.positions(0);
+        let (mut net, mut predictor, mut cells) = (0, 0, 0);
+        let mut l = 0;
+        while l < config.levels {
+            net += (positions >> (2 * l)) * config.stored(l) as u64;
+            cells += this.cells_at(l);
+            l += 1;
+        }
+        let mut mask = 0;
+        match &config.decision {
+            Decision::Predictors { .. } => {
+                let mut k = 0;
+                while k < config.stages() {
+                    let at = positions >> (2 * config.level(k));
+                    let local = at * (config.width(k) / 2) as u64 + at / config.tokens() as u64;
+                    predictor = if local > predictor { local } else { predictor };
+                    k += 1;
+                }
+                cells += 2 * (positions / config.tokens() as u64);
+            }
+            Decision::Cells(nets) => {
+                mask = this.mask_features(&nets.single);
+                if let Some(previous) = &nets.previous {
+                    let more = this.mask_features(previous);
+                    mask = if more > mask { more } else { mask };
+                }
+            }
+        }
+        net += predictor;
+        let features = if net > mask { net } else { mask };
+        let most = (usize::MAX / 16) as u64;
+        if features > most || cells > most {
+            return Err(Error::TooLarge { what: Arg::Image, max: usize::MAX / 16, got: width.saturating_mul(height) });
+        }
+        this.sizes = Sizes { features: features as usize, scratch: config.scratch(), cells: cells as usize };
+        Ok(this)
+    }
+
+    /// Padded sides in pixels.
+    pub(crate) const fn padded(&self) -> (usize, usize) {
+        let unit = self.config.unit();
+        (self.height.div_ceil(unit) * unit, self.width.div_ceil(unit) * unit)
+    }
+
+    const fn positions(&self, l: usize) -> u64 {
+        let (height, width) = self.padded();
+        let s = self.config.space_to_depth;
+        ((height / s) as u64 * (width / s) as u64) >> (2 * l)
+    }
+
+    /// Cells of level `l`.
+    const fn cells_at(&self, l: usize) -> u64 {
+        self.positions(l) / (self.config.tokens() as u64 / 4)
+    }
+
+    /// Rows and columns of cells at level `l`.
+    pub(crate) const fn cell_grid(&self, l: usize) -> (usize, usize) {
+        let (height, width) = self.padded();
+        ((height / self.config.cell()) >> l, (width / self.config.cell()) >> l)
+    }
+
+    /// The level-`l` positions as stage `k` sees them; level and width follow from `k`.
+    pub(crate) const fn grid(&self, k: usize) -> Grid {
+        let config = &self.config;
+        let level = config.level(k);
+        let mut start = 0;
+        let mut l = 0;
+        while l < level {
+            start += self.positions(l) as usize * config.stored(l);
+            l += 1;
+        }
+        let (height, width) = self.padded();
+        let stride = config.stored(level);
+        let channels = config.width(k);
+        let s = config.space_to_depth;
+        Grid {
+            start,
+            height: (height / s) >> level,
+            width: (width / s) >> level,
+            stride,
+            // An encoder under concatenated skips fills the upper half.
+            first: if config.is_decoder(k) { 0 } else { stride - channels },
+            channels,
+        }
+    }
+
+    /// Where the predictor's own part of the features buffer starts.
+    pub(crate) const fn features_end(&self) -> usize {
+        let mut end = 0;
+        let mut l = 0;
+        while l < self.config.levels {
+            end += self.positions(l) as usize * self.config.stored(l);
+            l += 1;
+        }
+        end
+    }
+
+    /// Features a mask net needs: the largest pair of neighbouring layers.
+    const fn mask_features(&self, net: &CellNet) -> u64 {
+        let (height, width) = self.padded();
+        let (mut most, mut before) = (0, 0);
+        let mut stride = 1;
+        let mut i = 0;
+        while i < net.count {
+            stride *= net.layers[i].stride;
+            let now = (height / stride) as u64 * (width / stride) as u64 * net.layers[i].outputs as u64;
+            most = if before + now > most { before + now } else { most };
+            before = now;
+            i += 1;
+        }
+        most
+    }
+}
+
+const fn max(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
+
+/// Input, normalised input or attention output; then q, k, v and scores, or twice the hidden layer.
+const fn window_scratch(tokens: usize, channels: usize, ratio: usize) -> usize {
+    let attention = 3 * tokens * channels + QUERIES * tokens;
+    let hidden = 2 * tokens * ratio * channels;
+    2 * tokens * channels + max(attention, hidden)
+}
+
+/// Three buffers for the layers of [`PATCHES`] positions, and the mean.
+const fn predictor_scratch(channels: usize) -> usize {
+    (2 * PATCHES + 1) * channels
+}
+
+const fn mask_scratch(net: &CellNet, inputs: usize) -> usize {
+    let (mut most, mut inputs) = (0, inputs);
+    let mut i = 0;
+    while i < net.count {
+        let layer = net.layers[i];
+        most = max(most, Conv::scratch(layer.kernel * layer.kernel * inputs, layer.outputs));
+        inputs = layer.outputs;
+        i += 1;
+    }
+    most
+}

@@ -1,0 +1,160 @@
+//! Large images in tiles, so that the buffers depend on the tile and not on the image.
+//!
+//! Each tile runs as an image of its own, and `overlap` pixels are thrown away at its inner borders: an exact halo would
+//! be `window * 2^levels` pixels, but the result hardly depends on what is that far away. The work grows by
+//! `(side / (side - 2 overlap))^2`.
+
+use super::frame::{Frame, side as check_side};
+use crate::error::{Arg, Error, length};
+
+/// The tiles of an image, row by row.
+///
+/// Having one tells you that the tiles cover the image, and that what they keep does not overlap.
+#[derive(Clone, Debug)]
+pub struct Tiles {
+    width: usize,
+    height: usize,
+    side: usize,
+    overlap: usize,
+    next: usize,
+}
+
+/// One tile: the part of the image that is run, and the part of that which is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Left edge of what is run, in pixels of the image.
+    pub x: usize,
+    /// Its top edge.
+    pub y: usize,
+    /// Its width.
+    pub width: usize,
+    /// Its height.
+    pub height: usize,
+    /// Left edge of what is kept.
+    pub keep_x: usize,
+    /// Its top edge.
+    pub keep_y: usize,
+    /// Its width.
+    pub keep_width: usize,
+    /// Its height.
+    pub keep_height: usize,
+}
+
+impl Tiles {
+    /// Tiles of at most `side x side` pixels. An image that fits in one is one tile without borders.
+    ///
+    /// # Errors
+    /// `Error::Empty` or `Error::TooLarge` for a side of the image or the tile; `Error::TooLarge` if `overlap` is not
+    /// below half of `side`.
+    ///
+    /// # Example
+    /// ```
+    /// let tiles = scrimp::lmdvit::Tiles::new(300, 100, 128, 16)?;
+    /// let kept: Vec<_> = tiles.map(|t| t.keep_width).collect();
+    /// assert_eq!(kept, [112, 96, 92]);
+    /// # Ok::<(), scrimp::Error>(())
+    /// ```
+    pub const fn new(width: usize, height: usize, side: usize, overlap: usize) -> Result<Self, Error> {
+        if let Err(e) = check_side(Arg::Width, width) {
+            return Err(e);
+        }
+        if let Err(e) = check_side(Arg::Height, height) {
+            return Err(e);
+        }
+        if let Err(e) = check_side(Arg::Cols, side) {
+            return Err(e);
+        }
+        if overlap >= side.div_ceil(2) {
+            return Err(Error::TooLarge { what: Arg::Overlap, max: (side - 1) / 2, got: overlap });
+        }
+        Ok(Self { width, height, side, overlap, next: 0 })
+    }
+
+    /// Number of tiles in all.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.spans(self.width) * self.spans(self.height)
+    }
+
+    const fn step(&self) -> usize {
+        let step = self.side.saturating_sub(2 * self.overlap);
+        if step == 0 { 1 } else { step }
+    }
+
+    const fn spans(&self, length: usize) -> usize {
+        if length <= self.side {
+            1
+        } else {
+            // The first and the last tile lack one border.
+            (length - 2 * self.overlap).div_ceil(self.step())
+        }
+    }
+
+    /// Start and length of what is run, and of what is kept, of span `i` along an axis.
+    fn span(&self, length: usize, i: usize) -> [usize; 4] {
+        if length <= self.side {
+            return [0, length, 0, length];
+        }
+        let last = i + 1 == self.spans(length);
+        let start = i * self.step();
+        let end = if last { length } else { start + self.side };
+        let keep = if i == 0 { 0 } else { start + self.overlap };
+        let keep_end = if last { length } else { end - self.overlap };
+        [start, end.saturating_sub(start), keep, keep_end.saturating_sub(keep)]
+    }
+}
+
+impl Iterator for Tiles {
+    type Item = Tile;
+
+    fn next(&mut self) -> Option<Tile> {
+        let across = self.spans(self.width).max(1);
+        let (row, col) = (self.next / across, self.next % across);
+        if row >= self.spans(self.height) {
+            return None;
+        }
+        self.next += 1;
+        let [x, width, keep_x, keep_width] = self.span(self.width, col);
+        let [y, height, keep_y, keep_height] = self.span(self.height, row);
+        Some(Tile { x, y, width, height, keep_x, keep_y, keep_width, keep_height })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.count().saturating_sub(self.next);
+        (left, Some(left))
+    }
+}
+
+impl Tile {
+    /// Copies what is run out of the image into `rgb`, `3 * width * height` bytes.
+    ///
+    /// # Errors
+    /// `Error::Length` if `rgb` has another length; it is then untouched.
+    pub fn read(&self, frame: &Frame<'_>, rgb: &mut [u8]) -> Result<(), Error> {
+        length(Arg::Output, 3 * self.width * self.height, rgb.len())?;
+        for (row, to) in rgb.chunks_exact_mut((3 * self.width).max(1)).enumerate() {
+            let from = 3 * ((self.y + row) * frame.width() + self.x);
+            for (to, &from) in to.iter_mut().zip(frame.rgb().get(from..).unwrap_or(&[])) {
+                *to = from;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies what is kept of the result `rgb` into the image `out`, `out_width` pixels wide.
+    ///
+    /// # Errors
+    /// `Error::Length` if `rgb` has another length than what is run; `out` is then untouched.
+    pub fn write(&self, rgb: &[u8], out: &mut [u8], out_width: usize) -> Result<(), Error> {
+        length(Arg::Image, 3 * self.width * self.height, rgb.len())?;
+        for row in self.keep_y..self.keep_y + self.keep_height {
+            let from = 3 * ((row - self.y) * self.width + self.keep_x - self.x);
+            let to = 3 * (row * out_width + self.keep_x);
+            let (Some(from), Some(to)) = (rgb.get(from..), out.get_mut(to..)) else { continue };
+            for (to, &from) in to.iter_mut().take(3 * self.keep_width).zip(from) {
+                *to = from;
+            }
+        }
+        Ok(())
+    }
+}
