@@ -104,6 +104,38 @@ impl Config {
         }
     }
 
+    /// Multiply-accumulates of a run with every window active, padding included (the last convolution leaves it out); a
+    /// decision is not among them.
+    ///
+    /// A block costs `4 C^2 + 2 M^2 C + 2 r C^2 + 9 r C` a position.
+    ///
+    /// # Errors
+    /// As [`sizes`](Self::sizes).
+    pub const fn all_macs(&self, width: usize, height: usize) -> Result<u64, Error> {
+        let layout = match Layout::new(self, width, height) {
+            Ok(layout) => layout,
+            Err(e) => return Err(e),
+        };
+        let (first, last) = (self.widths[0], self.width(self.stages() - 1));
+        let s = self.space_to_depth;
+        let mut macs = layout.positions(0) * (9 * self.in_channels() * first) as u64;
+        macs += height.div_ceil(s) as u64 * width.div_ceil(s) as u64 * (9 * last * self.out_channels()) as u64;
+        let mut k = 0;
+        while k < self.stages() {
+            let positions = layout.positions(self.level(k));
+            let (c, r) = (self.width(k), self.ffn_ratio);
+            let block = 4 * c * c + 2 * self.tokens() * c + 2 * r * c * c + 9 * r * c;
+            macs += positions * (self.depths[k] * block) as u64;
+            if k > 0 {
+                let level = self.width(k - 1) * self.widths[self.level(k)];
+                let taps = if self.is_decoder(k) { 1 } else { self.down_kernel * self.down_kernel };
+                macs += positions * (taps * level) as u64;
+            }
+            k += 1;
+        }
+        Ok(macs)
+    }
+
     /// Channels stored for a position of level `l`.
     const fn stored(&self, l: usize) -> usize {
         let double = matches!(self.skip, Skip::Concat) && l + 1 < self.levels;

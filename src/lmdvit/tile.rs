@@ -70,12 +70,6 @@ impl Tiles {
         Ok(Self { width, height, side, overlap, next: 0 })
     }
 
-    /// Number of tiles in all.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.spans(self.width) * self.spans(self.height)
-    }
-
     const fn step(&self) -> usize {
         let step = self.side.saturating_sub(2 * self.overlap);
         if step == 0 { 1 } else { step }
@@ -120,10 +114,12 @@ impl Iterator for Tiles {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.count().saturating_sub(self.next);
+        let left = (self.spans(self.width) * self.spans(self.height)).saturating_sub(self.next);
         (left, Some(left))
     }
 }
+
+impl ExactSizeIterator for Tiles {}
 
 impl Tile {
     /// Copies what is run out of the image into `rgb`, `3 * width * height` bytes.

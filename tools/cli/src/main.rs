@@ -1,2 +1,56 @@
 //! The host tool of scrimp.
-fn main() {}
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use scrimp_cli::{convert, deblur, inspect};
+
+/// Models and pictures for the scrimp inference library.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Turn safetensors and a TOML description into a model, or a model back into both
+    Convert {
+        /// WEIGHTS.safetensors DESCRIPTION.toml OUT.scrimp, or MODEL.scrimp OUT.safetensors OUT.toml
+        #[arg(num_args = 3, value_names = ["FROM", "DESCRIPTION", "TO"])]
+        files: Vec<PathBuf>,
+        /// What stands before each name in the safetensors file
+        #[arg(long, default_value = "")]
+        prefix: String,
+    },
+    /// Show what is in a model
+    Inspect {
+        /// The model
+        model: PathBuf,
+        /// Also list every tensor
+        #[arg(long)]
+        tensors: bool,
+    },
+    /// Remove local motion blur from a photo
+    Deblur(deblur::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Convert { files, prefix } => match files.as_slice() {
+            [from, description, to] => convert::run(from, description, to, &prefix),
+            _ => unreachable!("clap counts them"),
+        },
+        Command::Inspect { model, tensors } => inspect::run(&model, tensors),
+        Command::Deblur(options) => deblur::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("scrimp: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

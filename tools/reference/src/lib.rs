@@ -1,1 +1,4 @@
-//! Plain f64 oracles of the kernels, written to be read.
+//! Plain f64 oracles of the kernels: no SIMD, no cleverness, written to be read and believed.
+
+pub mod lmdvit;
+pub mod ops;

@@ -1,0 +1,8 @@
+//! What the `scrimp` binary does, as functions: models in and out, pictures in and out.
+
+pub mod blob;
+pub mod convert;
+pub mod deblur;
+pub mod description;
+pub mod inspect;
+pub mod picture;
