@@ -183,8 +183,6 @@ pub enum TensorFault {
     Shape,
     /// The model goes on after the last one.
     Surplus,
-    /// A value is infinite or not a number.
-    NotFinite,
 }
 
 /// `Ok` if `got == want`.
@@ -272,7 +270,6 @@ impl fmt::Display for TensorFault {
             Self::Element => "has an element type the network does not read",
             Self::Shape => "has another shape than the configuration asks for",
             Self::Surplus => "is one too many",
-            Self::NotFinite => "holds a value that is not finite",
         })
     }
 }

@@ -16,6 +16,12 @@
 //! println!("this machine runs {}", Auto.run(Name));
 //! ```
 //!
+//! A token cannot be forged:
+//!
+//! ```compile_fail
+//! let token = scrimp::backend::Avx2(());
+//! ```
+//!
 //! `--cfg scrimp_backend="scalar"` (or `dsp`, `helium`, `neon`, `avx2`, `avx512`) in `RUSTFLAGS` forces the choice; a
 //! value whose features the build lacks does not compile.
 

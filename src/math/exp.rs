@@ -1,8 +1,8 @@
 //! `exp` for arguments a softmax has: `x = max - max`, `... - max`, so never above 0.
 //!
 //! `x = n ln 2 + t`, `|t| <= ln2/2`, `exp(x) = 2^n p(t)`. `n` is rounded by adding 1.5 * 2^23, `ln 2` is taken off in two
-//! parts of which the first has 15 trailing zero bits, so that `n * hi` is exact without a fused multiply-add (Cody and
-//! Waite 1980); `p` is the degree 5 minimax polynomial that XNNPACK publishes; `2^n` is put together from bits.
+//! parts of which the first has nine trailing zero bits, so that `n * hi` is exact without a fused multiply-add (Cody and
+//! Waite 1980); `p` starts with exactly `1 + t`, so that only its small terms are rounded; `2^n` is put together from bits.
 
 use super::Arith;
 
@@ -15,14 +15,15 @@ const LN2_LO: f32 = f32::from_bits(0x35BF_BE8E);
 const ROUND: f32 = 12_582_912.0;
 /// Below it the result would be denormal and is 0; -0x1.5D589Ep6.
 pub(crate) const LOWEST: f32 = f32::from_bits(0xC2AE_AC4F);
-/// 1, 0x1.FFFFF6p-1, 0x1.FFFDC6p-2, 0x1.555A80p-3, 0x1.573A1Ap-5, 0x1.0F9F9Cp-7
-const P: [f32; 6] = [
+/// `1 + t + t^2 (...)`, degree 6, minimax for the relative error (1.06 * 2^-28 before rounding); our own fit.
+const P: [f32; 7] = [
     1.0,
-    f32::from_bits(0x3F7F_FFFB),
-    f32::from_bits(0x3EFF_FEE3),
-    f32::from_bits(0x3E2A_AD40),
-    f32::from_bits(0x3D2B_9D0D),
-    f32::from_bits(0x3C07_CFCE),
+    1.0,
+    f32::from_bits(0x3EFF_FFFE),
+    f32::from_bits(0x3E2A_AA49),
+    f32::from_bits(0x3D2A_AC79),
+    f32::from_bits(0x3C09_1D10),
+    f32::from_bits(0x3AB5_11E7),
 ];
 
 /// `e^x` for `x <= 0`; NaN for NaN, 0 for `-inf` and wherever the result would be denormal.
@@ -32,10 +33,30 @@ const P: [f32; 6] = [
 #[inline(always)]
 #[must_use]
 pub fn exp<A: Arith>(a: A, x: f32) -> f32 {
+    exp_of_sum(a, x, 0.0)
+}
+
+/// `e^(x - y)` for `x <= y`, without the rounding of the difference: of `x - y = -80` alone it would cost 4e-6.
+///
+/// # Accuracy
+/// As [`exp`]. The part that the subtraction lost (Knuth's TwoSum) joins the reduced argument.
+#[inline(always)]
+#[must_use]
+pub fn exp_of_difference<A: Arith>(a: A, x: f32, y: f32) -> f32 {
+    let d = x - y;
+    let back = d - x;
+    let lost = (x - (d - back)) - (y + back);
+    exp_of_sum(a, d, lost)
+}
+
+/// `e^(x + tail)`, the tail less than an ulp of `x`; where the result is 0 the tail may be anything.
+#[inline(always)]
+fn exp_of_sum<A: Arith>(a: A, x: f32, tail: f32) -> f32 {
     let shifted = a.fma(x, LOG2_E, ROUND);
     let n = shifted - ROUND;
-    let t = a.fma(n, -LN2_LO, a.fma(n, -LN2_HI, x));
-    let mut p = P[5];
+    let t = a.fma(n, -LN2_LO, a.fma(n, -LN2_HI, x)) + tail;
+    let mut p = P[6];
+    p = a.fma(p, t, P[5]);
     p = a.fma(p, t, P[4]);
     p = a.fma(p, t, P[3]);
     p = a.fma(p, t, P[2]);

@@ -6,7 +6,7 @@
 mod exp;
 mod gelu;
 
-pub use exp::{exp, sigmoid};
+pub use exp::{exp, exp_of_difference, sigmoid};
 pub use gelu::gelu;
 
 /// How an instruction set multiplies and adds.

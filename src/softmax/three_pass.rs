@@ -8,7 +8,7 @@
 
 use crate::backend::{Auto, Backend, Dispatch, Kernel, LANES, fold};
 use crate::error::{Arg, Error};
-use crate::math::exp;
+use crate::math::exp_of_difference;
 use crate::shape::Rows;
 
 /// Softmax of each row: `y[r][c] = exp(x[r][c]) / Σ_j exp(x[r][j])`.
@@ -110,12 +110,12 @@ fn exp_and_sum_block<B: Backend>(b: B, block: &mut [f32], max: f32) -> f32 {
     let (groups, tail) = block.as_chunks_mut::<LANES>();
     for group in groups {
         for (v, lane) in group.iter_mut().zip(&mut lanes) {
-            *v = exp(b, *v - max);
+            *v = exp_of_difference(b, *v, max);
             *lane += *v;
         }
     }
     for (v, lane) in tail.iter_mut().zip(&mut lanes) {
-        *v = exp(b, *v - max);
+        *v = exp_of_difference(b, *v, max);
         *lane += *v;
     }
     fold(lanes)

@@ -110,6 +110,11 @@ impl Bytes {
         &self.0
     }
 
+    /// The bytes, to change.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+
     /// The model in them.
     ///
     /// # Errors
