@@ -457,12 +457,52 @@ impl Watch for FirstBlock {
 fn the_mini_models_are_current() {
     for name in ["mini", "mini_predictors"] {
         let golden = Golden::open(name);
-        let path = vectors().join(format!("{name}.scrimp"));
-        let committed = std::fs::read(&path).unwrap_or_default();
+        let committed = std::fs::read(vectors().join(format!("{name}.scrimp"))).unwrap_or_default();
         let base = format!("tests/vectors/lmdvit/{name}");
         assert!(
             golden.blob.bytes() == committed,
             "{base}.scrimp is stale; mend it with\n    cargo run -p scrimp-cli -- convert --prefix net/ {base}.safetensors {base}.toml {base}.scrimp"
         );
+    }
+}
+
+#[test]
+fn the_case_for_boards_is_current() {
+    let golden = Golden::open("mini");
+    let tensors = golden.tensors();
+    let get = |name| tensors.tensor(name).expect("a tensor").data().to_vec();
+    let case = [get("case0/image"), get("case0/output")].concat();
+    let path = vectors().join("mini.case");
+    if std::env::var_os("SCRIMP_OVERWRITE").is_some() {
+        std::fs::write(&path, &case).expect("a file");
+    }
+    assert!(
+        std::fs::read(&path).unwrap_or_default() == case,
+        "mini.case is stale; mend it with\n    SCRIMP_OVERWRITE=1 cargo test --features std --test lmdvit current"
+    );
+}
+
+#[test]
+fn every_buffer_is_used_to_its_last_element() {
+    for name in NETS {
+        let golden = Golden::open(name);
+        for &case in &golden.cases {
+            let input = Input::new(&golden, case);
+            let net = golden.net();
+            let sizes = net.config().sizes(input.width, input.height).expect("sizes");
+            // Longer than needed: what lies beyond must stay as it is.
+            let (mut features, mut scratch) = (vec![-0.0; sizes.features + 64], vec![-0.0; sizes.scratch + 64]);
+            let mut cells = vec![0xA5; sizes.cells + 64];
+            let mut work = Workspace { features: &mut features, scratch: &mut scratch, cells: &mut cells };
+            let mut out = vec![0; input.image.len()];
+            for policy in [Policy::Own, Policy::All] {
+                net.run(input.frame(), input.previous(), policy, &mut out, &mut work).expect("the lengths are right");
+            }
+            let used = |values: &[f32]| values.iter().rposition(|v| v.to_bits() != (-0.0f32).to_bits());
+            assert_eq!(used(&features).map(|i| i + 1), Some(sizes.features), "{name}: features");
+            assert_eq!(used(&scratch).map(|i| i + 1), Some(sizes.scratch), "{name}: scratch");
+            let last = cells.iter().rposition(|&c| c != 0xA5).map(|i| i + 1);
+            assert_eq!(last, Some(sizes.cells), "{name}: cells");
+        }
     }
 }

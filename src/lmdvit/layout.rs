@@ -187,7 +187,7 @@ impl Layout {
         let mut this = Self { config: *config, width, height, sizes: Sizes { features: 0, scratch: 0, cells: 0 } };
         // In u64 nothing overflows: 2^34 positions of at most 2^13 channels at 5 levels, in bytes below 2^52.
         let positions = this.positions(0);
-        let (mut net, mut predictor, mut cells) = (0, 0, 0);
+        let (mut net, mut predictor, mut cells, mut shifted) = (0, 0, 0, 0);
         let mut l = 0;
         while l < config.levels {
             net += (positions >> (2 * l)) * config.stored(l) as u64;
@@ -202,9 +202,11 @@ impl Layout {
                     let at = positions >> (2 * config.level(k));
                     let local = at * (config.width(k) / 2) as u64 + at / config.tokens() as u64;
                     predictor = if local > predictor { local } else { predictor };
+                    let windows = at / config.tokens() as u64;
+                    shifted = if config.depths[k] > 1 && windows > shifted { windows } else { shifted };
                     k += 1;
                 }
-                cells += 2 * (positions / config.tokens() as u64);
+                cells += positions / config.tokens() as u64 + shifted;
             }
             Decision::Cells(nets) => {
                 mask = this.mask_features(&nets.single);

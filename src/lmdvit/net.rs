@@ -465,17 +465,14 @@ impl<'m> LmdVit<'m> {
                 let macs = self.predict(d, layout, k, b, work, watch);
                 stats.predictor_macs += macs.unwrap_or(0);
             }
-            let lists = lists(layout, work.cells.len());
+            let list = list(layout, shifted);
             let Some(block) = Block::new(&self.config, &self.weights, k, b) else { return };
             for i in 0..rows * cols {
                 let i = if W::REVERSE { rows * cols - 1 - i } else { i };
                 let (y, x) = (i / cols.max(1), i % cols.max(1));
                 let active = match keep {
                     Keep::Cells => level.window_active(work.cells, (y, x), shifted),
-                    Keep::Lists => {
-                        let list = lists.start + usize::from(shifted) * lists.length;
-                        work.cells.get(list + i).is_some_and(|&keep| keep != 0)
-                    }
+                    Keep::Lists => work.cells.get(list + i).is_some_and(|&keep| keep != 0),
                 };
                 watch.window(k, b, active);
                 if active {
@@ -521,8 +518,7 @@ impl<'m> LmdVit<'m> {
 
         let threshold = libm::logf(beta / (1.0 - beta)) * self.config.tokens() as f32;
         let scale = self.config.space_to_depth << self.config.level(k);
-        let lists = lists(layout, work.cells.len());
-        let keeps = work.cells.get_mut(lists.start + (b % 2) * lists.length..)?;
+        let keeps = work.cells.get_mut(list(layout, b % 2 == 1)..)?;
         for (i, (keep, &sum)) in keeps.iter_mut().zip(sums.iter()).enumerate() {
             let window = Window { y: i / cols.max(1), x: i % cols.max(1), shifted: b % 2 == 1, side };
             let inside = || window.positions(&grid).any(|(y, x)| y * scale < layout.height && x * scale < layout.width);
@@ -619,15 +615,10 @@ impl Sink<'_> {
     }
 }
 
-/// The predictors' decisions: two lists, plain and shifted grid, behind the cells.
-struct Lists {
-    start: usize,
-    length: usize,
-}
-
-fn lists(layout: &Layout, bytes: usize) -> Lists {
-    let start = Level::of(layout, layout.config.levels - 1).end();
-    Lists { start, length: bytes.saturating_sub(start) / 2 }
+/// Where the predictors' decisions start, behind the cells: a list for the plain grid, then one for the shifted.
+fn list(layout: &Layout, shifted: bool) -> usize {
+    let plain = Level::of(layout, layout.config.levels - 1).end();
+    if shifted { plain + layout.grid(0).positions() / layout.config.tokens().max(1) } else { plain }
 }
 
 /// The 3x3 neighbourhood of a position of the space-to-depth image: zeros outside the padded image.

@@ -1,2 +1,70 @@
 //! The conformance suite: one list of cases, run on every backend of the host and on every board.
+//!
+//! A case is a function generic over [`Dispatch`], listed once in `walk`; the front-ends are `tests/conformance.rs`
+//! (host) and `examples/conformance.rs` (host and boards).
 #![no_std]
+
+mod buffer;
+mod failure;
+mod lmdvit;
+mod nn;
+mod softmax;
+
+use scrimp::backend::{Auto, Dispatch};
+
+pub use failure::Failure;
+
+/// One check under one backend.
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "a closure has none")]
+pub struct Case<'a> {
+    /// What is checked: the public function or type, in snake case.
+    pub name: &'static str,
+    /// The backend it is checked under.
+    pub backend: &'static str,
+    /// Bytes of RAM that it needs at least.
+    pub ram: usize,
+    check: Option<&'a dyn Fn() -> Result<(), Failure>>,
+}
+
+impl Case<'_> {
+    /// Whether this machine has the backend.
+    #[must_use]
+    pub const fn exists(&self) -> bool {
+        self.check.is_some()
+    }
+
+    /// Runs the check; `None` if this machine lacks the backend.
+    #[must_use]
+    pub fn run(&self) -> Option<Result<(), Failure>> {
+        self.check.map(|check| check())
+    }
+}
+
+/// Shows every case under every backend of this target, and under the one that plain functions take (`auto`).
+pub fn for_each(visit: &mut dyn FnMut(&Case<'_>)) {
+    macro_rules! backend {
+        ($name:ident, $token:expr) => {
+            walk(stringify!($name), $token, visit);
+        };
+    }
+    walk("auto", Some(Auto), visit);
+    scrimp::for_each_backend!(backend);
+}
+
+const KIB: usize = 1024;
+
+/// The list of cases.
+fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn FnMut(&Case<'_>)) {
+    let mut case = |name, ram, check: fn(D) -> Result<(), Failure>| {
+        let with_token = token.map(|token| move || check(token));
+        let check = with_token.as_ref().map(|run| run as &dyn Fn() -> _);
+        visit(&Case { name, backend, ram, check });
+    };
+    case("softmax_f32", 4 * KIB, softmax::f32);
+    case("softmax_f32_special", 4 * KIB, softmax::f32_special);
+    case("linear", 5 * KIB, nn::linear);
+    case("layer_norm", 4 * KIB, nn::layer_norm);
+    case("gelu_f32_in_place", 2 * KIB, nn::gelu);
+    case("lmdvit", 12 * KIB, lmdvit::mini);
+}

@@ -1,0 +1,64 @@
+//! Rows with painted data inside larger buffers whose rest must stay as it was.
+
+use crate::Failure;
+
+/// An element that can be painted and compared bit by bit.
+pub(crate) trait Element: Copy {
+    /// Stands wherever a kernel must not write.
+    const CANARY: Self;
+
+    /// Whether both have the same bits.
+    fn same(self, other: Self) -> bool;
+}
+
+impl Element for f32 {
+    const CANARY: Self = Self::from_bits(0x7FA5_A5A5);
+
+    fn same(self, other: Self) -> bool {
+        self.to_bits() == other.to_bits()
+    }
+}
+
+/// Data of period 251, a prime, so that no shift by a vector width looks the same: -15.625 to 15.625 in eighths.
+#[expect(clippy::cast_precision_loss, reason = "below 251")]
+pub(crate) fn paint(i: usize) -> f32 {
+    (i * 89 % 251) as f32 / 8.0 - 15.625
+}
+
+/// `LEN` elements of which a window is the row under test and the rest canaries.
+pub(crate) struct Guarded<T, const LEN: usize> {
+    all: [T; LEN],
+    offset: usize,
+    len: usize,
+}
+
+impl<T: Element, const LEN: usize> Guarded<T, LEN> {
+    /// A row of `len` elements at `offset`.
+    pub(crate) fn new(offset: usize, len: usize) -> Self {
+        Self { all: [T::CANARY; LEN], offset, len }
+    }
+
+    /// The row.
+    pub(crate) fn row(&mut self) -> &mut [T] {
+        &mut self.all[self.offset..self.offset + self.len]
+    }
+
+    /// Fails if anything outside the row was written.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let row = self.offset..self.offset + self.len;
+        let hit = |&(i, v): &(usize, &T)| !row.contains(&i) && !v.same(T::CANARY);
+        match self.all.iter().enumerate().find(hit) {
+            None => Ok(()),
+            Some(_) => Err(Failure::new("written outside the row").row(self.len, self.offset)),
+        }
+    }
+
+    /// Fails if the row was written.
+    pub(crate) fn check_untouched(&self) -> Result<(), Failure> {
+        if self.all.iter().all(|v| v.same(T::CANARY)) {
+            Ok(())
+        } else {
+            Err(Failure::new("output written before an error").row(self.len, self.offset))
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What a case found wrong.
+
+use core::fmt;
+
+/// What a case found wrong, in numbers, so that a board need not format more than it must.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Failure {
+    /// The rule that was broken.
+    rule: &'static str,
+    /// Length of the row.
+    len: usize,
+    /// Where the row starts in its buffer.
+    offset: usize,
+    /// The element, and what it should be and is.
+    element: Option<(usize, f64, f64)>,
+}
+
+impl Failure {
+    /// `rule` was broken.
+    #[must_use]
+    pub const fn new(rule: &'static str) -> Self {
+        Self { rule, len: 0, offset: 0, element: None }
+    }
+
+    /// ... for a row of `len` elements that starts at `offset`.
+    #[must_use]
+    pub const fn row(self, len: usize, offset: usize) -> Self {
+        Self { len, offset, ..self }
+    }
+
+    /// ... by element `index`.
+    #[must_use]
+    pub const fn element(self, index: usize, want: f64, got: f64) -> Self {
+        Self { element: Some((index, want, got)), ..self }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.rule)?;
+        if self.len != 0 {
+            write!(f, "; row of {} at offset {}", self.len, self.offset)?;
+        }
+        if let Some((index, want, got)) = self.element {
+            write!(f, "; element {index} is {got:e}, {want:e} wanted")?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for Failure {}
