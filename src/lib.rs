@@ -22,6 +22,9 @@ pub mod nn;
 pub mod shape;
 #[forbid(unsafe_code)]
 pub mod softmax;
+#[cfg(feature = "embedded-hal")]
+#[forbid(unsafe_code)]
+pub mod trace;
 
 pub use error::Error;
 pub use shape::Rows;

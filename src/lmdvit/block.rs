@@ -43,7 +43,7 @@ impl<'m> Block<'m> {
         Some(Self {
             config: *config,
             channels: config.width(k),
-            heads: *config.heads.get(k)?,
+            heads: config.heads(k),
             norm1: weights.norm(start)?,
             modulator: if modulated { weights.get(start + 2) } else { &[] },
             q: pair(0),

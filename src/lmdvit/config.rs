@@ -123,11 +123,16 @@ impl MaskLayer {
     /// Zeros before the first pixel of a row.
     #[must_use]
     pub const fn pad(self) -> usize {
-        if self.kernel % 2 == 1 { self.dilation * (self.kernel - 1) / 2 } else { 0 }
+        if self.kernel % 2 == 1 { self.dilation.saturating_mul(self.kernel / 2) } else { 0 }
     }
 }
 
 impl CellNet {
+    /// Layer `i`; zeros beyond the last.
+    pub(super) const fn layer(&self, i: usize) -> MaskLayer {
+        if i < MAX_MASK_LAYERS { self.layers[i] } else { MaskLayer { kernel: 0, stride: 0, dilation: 0, outputs: 0 } }
+    }
+
     const fn check(&self, cell: usize) -> Result<(), Error> {
         if !self.threshold.is_finite() || self.dilate > 8 {
             return config(error::Config::Number);
@@ -138,7 +143,7 @@ impl CellNet {
         let mut stride = 1;
         let mut i = 0;
         while i < self.count {
-            let l = self.layers[i];
+            let l = self.layer(i);
             let odd = l.kernel % 2 == 1 && l.kernel <= 7 && l.stride >= 1 && l.stride <= l.kernel && l.stride <= 4;
             let patchify = l.kernel == l.stride && l.kernel >= 1 && l.kernel <= 16 && l.dilation == 1;
             if !(odd || patchify) || l.dilation == 0 || l.dilation > 16 || l.outputs == 0 || l.outputs > 1024 {
@@ -147,7 +152,7 @@ impl CellNet {
             stride *= l.stride;
             i += 1;
         }
-        if self.layers[self.count - 1].outputs != 1 {
+        if self.layer(self.count - 1).outputs != 1 {
             return config(error::Config::MaskLayer);
         }
         if stride != cell { config(error::Config::CellSize) } else { Ok(()) }
@@ -309,20 +314,22 @@ impl Config {
         }
         let mut l = 0;
         while l < MAX_LEVELS {
-            if (l < self.levels) != (self.widths[l] > 0) || self.widths[l] > 4096 {
+            let width = at(&self.widths, l);
+            if (l < self.levels) != (width > 0) || width > 4096 {
                 return config(error::Config::Width);
             }
             l += 1;
         }
         let mut k = 0;
         while k < MAX_STAGES {
-            if (k < self.stages()) != (self.depths[k] > 0) || self.depths[k] > 255 {
+            let (depth, heads) = (self.depth(k), self.heads(k));
+            if (k < self.stages()) != (depth > 0) || depth > 255 {
                 return config(error::Config::Depth);
             }
-            if (k < self.stages()) != (self.heads[k] > 0) || self.heads[k] > 255 {
+            if (k < self.stages()) != (heads > 0) || heads > 255 {
                 return config(error::Config::Heads);
             }
-            if k < self.stages() && self.width(k) % self.heads[k] != 0 {
+            if k < self.stages() && self.width(k) % at_least_1(heads) != 0 {
                 return config(error::Config::Heads);
             }
             k += 1;
@@ -349,16 +356,18 @@ impl Config {
         }
     }
 
+    // No accessor panics, whatever the fields hold: a configuration can be written by hand and never checked.
+
     /// Number of stages.
     #[must_use]
     pub const fn stages(&self) -> usize {
-        2 * self.levels - 1
+        self.levels.saturating_mul(2).saturating_sub(1)
     }
 
     /// Level at which stage `k` works.
     #[must_use]
     pub const fn level(&self, k: usize) -> usize {
-        if k < self.levels { k } else { 2 * self.levels - 2 - k }
+        if k < self.levels { k } else { self.stages().saturating_sub(1).saturating_sub(k) }
     }
 
     /// Whether stage `k` is a decoder.
@@ -370,39 +379,60 @@ impl Config {
     /// Channels of stage `k`.
     #[must_use]
     pub const fn width(&self, k: usize) -> usize {
-        let width = self.widths[self.level(k)];
-        if self.is_decoder(k) && matches!(self.skip, Skip::Concat) { 2 * width } else { width }
+        let width = self.level_width(self.level(k));
+        if self.is_decoder(k) && matches!(self.skip, Skip::Concat) { width.saturating_mul(2) } else { width }
     }
 
     /// Pixels on a side of a cell: half a window of the top level.
     #[must_use]
     pub const fn cell(&self) -> usize {
-        self.space_to_depth * self.window / 2
+        at_least_1(self.space_to_depth.saturating_mul(self.window) / 2)
     }
 
     /// Images are padded to a multiple of this many pixels.
     #[must_use]
     pub const fn unit(&self) -> usize {
-        (self.space_to_depth * self.window) << (self.levels - 1)
+        let mut unit = self.space_to_depth.saturating_mul(self.window);
+        let mut l = 1;
+        while l < self.levels && l < MAX_LEVELS {
+            unit = unit.saturating_mul(2);
+            l += 1;
+        }
+        at_least_1(unit)
     }
 
     /// Tokens of a window.
     #[must_use]
     pub const fn tokens(&self) -> usize {
-        self.window * self.window
+        at_least_1(self.window.saturating_mul(self.window))
     }
 
     /// Channels that the last convolution gives for one position: three colours, and a gate if there is one, for each
     /// pixel of it.
     #[must_use]
     pub const fn out_channels(&self) -> usize {
-        (3 + self.gate as usize) * self.space_to_depth * self.space_to_depth
+        (3 + self.gate as usize).saturating_mul(self.space_to_depth).saturating_mul(self.space_to_depth)
     }
 
     /// Channels that the first convolution reads at one position.
     #[must_use]
     pub const fn in_channels(&self) -> usize {
-        3 * self.space_to_depth * self.space_to_depth
+        self.space_to_depth.saturating_mul(self.space_to_depth).saturating_mul(3)
+    }
+
+    /// Channels of the encoder at level `l`; 0 beyond the last.
+    pub(super) const fn level_width(&self, l: usize) -> usize {
+        at(&self.widths, l)
+    }
+
+    /// Blocks of stage `k`; 0 beyond the last.
+    pub(super) const fn depth(&self, k: usize) -> usize {
+        at(&self.depths, k)
+    }
+
+    /// Heads of stage `k`; 0 beyond the last.
+    pub(super) const fn heads(&self, k: usize) -> usize {
+        at(&self.heads, k)
     }
 }
 
@@ -433,7 +463,16 @@ const fn cell_net(bytes: &[u8], at: usize) -> CellNet {
     CellNet { threshold: f32_at(bytes, at), dilate: u8_at(bytes, at + 4) as usize, layers, count }
 }
 
+/// What a divisor is made of: never 0.
+pub(super) const fn at_least_1(n: usize) -> usize {
+    if n == 0 { 1 } else { n }
+}
+
 // `get` is not yet `const`; a read beyond the end gives 0 here and never happens after the length checks.
+const fn at(values: &[usize], i: usize) -> usize {
+    if i < values.len() { values[i] } else { 0 }
+}
+
 const fn u8_at(bytes: &[u8], at: usize) -> u8 {
     if at < bytes.len() { bytes[at] } else { 0 }
 }

@@ -32,7 +32,7 @@ impl<'a> Frame<'a> {
             None => None,
         };
         let Some(bytes) = bytes else {
-            return Err(Error::TooLarge { what: Arg::Image, max: usize::MAX / 3 / width, got: height });
+            return Err(Error::TooLarge { what: Arg::Image, max: usize::MAX / 3, got: width.saturating_mul(height) });
         };
         match length(Arg::Image, bytes, rgb.len()) {
             Ok(()) => Ok(Self { rgb, width, height }),

@@ -3,7 +3,7 @@
 //! All levels lie one behind another in one buffer. With concatenated skips a level is stored at twice the encoder's
 //! width, the encoder in the upper half, where the decoder will want it.
 
-use super::config::{CellNet, Config, Decision, Skip};
+use super::config::{CellNet, Config, Decision, Skip, at_least_1};
 use super::frame::side;
 use crate::error::{Arg, Error};
 use crate::nn::attention::QUERIES;
@@ -116,8 +116,8 @@ impl Config {
             Ok(layout) => layout,
             Err(e) => return Err(e),
         };
-        let (first, last) = (self.widths[0], self.width(self.stages() - 1));
-        let s = self.space_to_depth;
+        let (first, last) = (self.level_width(0), self.width(self.stages().saturating_sub(1)));
+        let s = at_least_1(self.space_to_depth);
         let mut macs = layout.positions(0) * (9 * self.in_channels() * first) as u64;
         macs += height.div_ceil(s) as u64 * width.div_ceil(s) as u64 * (9 * last * self.out_channels()) as u64;
         let mut k = 0;
@@ -125,9 +125,9 @@ impl Config {
             let positions = layout.positions(self.level(k));
             let (c, r) = (self.width(k), self.ffn_ratio);
             let block = 4 * c * c + 2 * self.tokens() * c + 2 * r * c * c + 9 * r * c;
-            macs += positions * (self.depths[k] * block) as u64;
+            macs += positions * (self.depth(k) * block) as u64;
             if k > 0 {
-                let level = self.width(k - 1) * self.widths[self.level(k)];
+                let level = self.width(k - 1) * self.level_width(self.level(k));
                 let taps = if self.is_decoder(k) { 1 } else { self.down_kernel * self.down_kernel };
                 macs += positions * (taps * level) as u64;
             }
@@ -139,20 +139,23 @@ impl Config {
     /// Channels stored for a position of level `l`.
     const fn stored(&self, l: usize) -> usize {
         let double = matches!(self.skip, Skip::Concat) && l + 1 < self.levels;
-        if double { 2 * self.widths[l] } else { self.widths[l] }
+        if double { 2 * self.level_width(l) } else { self.level_width(l) }
     }
 
     /// Scratch elements: the most that any step needs.
     const fn scratch(&self) -> usize {
         let s2 = self.space_to_depth * self.space_to_depth;
-        let mut most = Conv::scratch(9 * 3 * s2, self.widths[0]);
-        let last = self.width(self.stages() - 1);
+        let mut most = Conv::scratch(9 * 3 * s2, self.level_width(0));
+        let last = self.width(self.stages().saturating_sub(1));
         most = max(most, Conv::scratch(9 * last, self.out_channels()));
         let mut l = 0;
         while l + 1 < self.levels {
-            most = max(most, Conv::scratch(self.down_kernel * self.down_kernel * self.widths[l], self.widths[l + 1]));
+            most = max(
+                most,
+                Conv::scratch(self.down_kernel * self.down_kernel * self.level_width(l), self.level_width(l + 1)),
+            );
             // The four matrices of an up convolution run one after another.
-            most = max(most, Conv::scratch(self.width(2 * self.levels - 3 - l), self.widths[l]));
+            most = max(most, Conv::scratch(self.width(2 * self.levels - 3 - l), self.level_width(l)));
             l += 1;
         }
         let mut k = 0;
@@ -203,7 +206,7 @@ impl Layout {
                     let local = at * (config.width(k) / 2) as u64 + at / config.tokens() as u64;
                     predictor = if local > predictor { local } else { predictor };
                     let windows = at / config.tokens() as u64;
-                    shifted = if config.depths[k] > 1 && windows > shifted { windows } else { shifted };
+                    shifted = if config.depth(k) > 1 && windows > shifted { windows } else { shifted };
                     k += 1;
                 }
                 cells += positions / config.tokens() as u64 + shifted;
@@ -234,13 +237,13 @@ impl Layout {
 
     const fn positions(&self, l: usize) -> u64 {
         let (height, width) = self.padded();
-        let s = self.config.space_to_depth;
+        let s = at_least_1(self.config.space_to_depth);
         ((height / s) as u64 * (width / s) as u64) >> (2 * l)
     }
 
     /// Cells of level `l`.
     const fn cells_at(&self, l: usize) -> u64 {
-        self.positions(l) / (self.config.tokens() as u64 / 4)
+        self.positions(l) / at_least_1(self.config.tokens() / 4) as u64
     }
 
     /// Rows and columns of cells at level `l`.
@@ -262,7 +265,7 @@ impl Layout {
         let (height, width) = self.padded();
         let stride = config.stored(level);
         let channels = config.width(k);
-        let s = config.space_to_depth;
+        let s = at_least_1(config.space_to_depth);
         Grid {
             start,
             height: (height / s) >> level,
@@ -292,8 +295,8 @@ impl Layout {
         let mut stride = 1;
         let mut i = 0;
         while i < net.count {
-            stride *= net.layers[i].stride;
-            let now = (height / stride) as u64 * (width / stride) as u64 * net.layers[i].outputs as u64;
+            stride = at_least_1(stride * net.layer(i).stride);
+            let now = (height / stride) as u64 * (width / stride) as u64 * net.layer(i).outputs as u64;
             most = if before + now > most { before + now } else { most };
             before = now;
             i += 1;
@@ -322,7 +325,7 @@ const fn mask_scratch(net: &CellNet, inputs: usize) -> usize {
     let (mut most, mut inputs) = (0, inputs);
     let mut i = 0;
     while i < net.count {
-        let layer = net.layers[i];
+        let layer = net.layer(i);
         most = max(most, Conv::scratch(layer.kernel * layer.kernel * inputs, layer.outputs));
         inputs = layer.outputs;
         i += 1;

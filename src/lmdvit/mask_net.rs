@@ -46,7 +46,7 @@ pub(crate) fn logits<'f, D: Dispatch>(
             scratch,
             pixels,
             |(y, x), patch| {
-                let mut taps = patch.chunks_exact_mut(inputs);
+                let mut taps = patch.chunks_exact_mut(inputs.max(1));
                 for ky in 0..layer.kernel {
                     for kx in 0..layer.kernel {
                         let Some(tap) = taps.next() else { return };

@@ -568,7 +568,7 @@ impl<'m> LmdVit<'m> {
                     let pixel = frame.pixel(py, px);
                     let mut values = [0.0; 3];
                     for ((value, &before), residual) in
-                        values.iter_mut().zip(&pixel).zip(residual.iter().skip(i).step_by(s * s))
+                        values.iter_mut().zip(&pixel).zip(residual.iter().skip(i).step_by((s * s).max(1)))
                     {
                         *value = f32::from(before) / 255.0 + residual * gate;
                     }
@@ -631,7 +631,7 @@ fn image_patch(frame: &Frame<'_>, grid: &Grid, s: usize, y: usize, x: usize, pat
         }
         for (i, (dy, dx)) in (0..s).flat_map(|dy| (0..s).map(move |dx| (dy, dx))).enumerate() {
             let pixel = frame.pixel((ty - 1) * s + dy, (tx - 1) * s + dx);
-            for (to, value) in tap.iter_mut().skip(i).step_by(s * s).zip(pixel) {
+            for (to, value) in tap.iter_mut().skip(i).step_by((s * s).max(1)).zip(pixel) {
                 *to = f32::from(value) / 255.0;
             }
         }

@@ -56,6 +56,9 @@ impl<'m> Predictor<'m> {
     ) -> Option<u64> {
         let c = self.channels;
         let (half, quarter) = (c / 2, c / 4);
+        if half == 0 {
+            return None; // never: the configuration was checked
+        }
         let (a, rest) = scratch.split_at_mut_checked(PATCHES * c)?;
         let (b, rest) = rest.split_at_mut_checked(PATCHES * c)?;
         let mean = rest.get_mut(..c - half)?;
@@ -63,7 +66,7 @@ impl<'m> Predictor<'m> {
         let mut macs = 0;
 
         let mut positions = grid.iter();
-        let mut locals = local.chunks_exact_mut(half.max(1));
+        let mut locals = local.chunks_exact_mut(half);
         loop {
             let mut held = 0;
             for (token, (y, x)) in a.chunks_exact_mut(c.max(1)).zip(&mut positions) {
@@ -92,7 +95,7 @@ impl<'m> Predictor<'m> {
         }
 
         let mut positions = grid.iter();
-        let mut locals = local.chunks_exact(half.max(1));
+        let mut locals = local.chunks_exact(half);
         loop {
             let mut held = 0;
             for (token, local) in a.chunks_exact_mut(c.max(1)).zip(&mut locals) {

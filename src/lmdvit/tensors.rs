@@ -137,10 +137,6 @@ impl Config {
         self.stage_start(k) + if k == 0 { 0 } else { CONV } + predictor * PREDICTOR
     }
 
-    pub(super) fn depth(&self, k: usize) -> usize {
-        self.depths.get(k).copied().unwrap_or(0)
-    }
-
     /// Predictors of stage `k`: one for each grid that it uses.
     pub(super) fn predictors(&self, k: usize) -> usize {
         match self.decision {
@@ -166,8 +162,8 @@ impl Config {
             }
         }
         if index < self.stage_start(0) {
-            let first = self.widths.first().copied().unwrap_or(0);
-            return conv(Place::In, index - self.in_start(), [3, 3, self.in_channels(), first], Orientation::Conv);
+            let shape = [3, 3, self.in_channels(), self.level_width(0)];
+            return conv(Place::In, index - self.in_start(), shape, Orientation::Conv);
         }
         for k in 0..self.stages() {
             let start = self.stage_start(k);
@@ -175,7 +171,7 @@ impl Config {
                 return self.stage_tensor(k, index - start);
             }
         }
-        let last = self.width(self.stages() - 1);
+        let last = self.width(self.stages().saturating_sub(1));
         conv(Place::Out, index - self.stage_start(self.stages()), [3, 3, last, self.out_channels()], Orientation::Conv)
     }
 
@@ -197,7 +193,7 @@ impl Config {
         if k > 0 {
             if index < CONV {
                 let inputs = self.width(k - 1);
-                let outputs = self.widths.get(level).copied()?;
+                let outputs = self.level_width(level);
                 return if self.is_decoder(k) {
                     conv(Place::Up { level }, index, [2, 2, inputs, outputs], Orientation::Up)
                 } else {
@@ -236,7 +232,7 @@ impl Config {
         }
         let hidden = self.ffn_ratio * c;
         let table = (2 * self.window - 1) * (2 * self.window - 1);
-        let heads = self.heads.get(k).copied()?;
+        let heads = self.heads(k);
         Some(match leaf {
             0 => vector(place, "norm1.weight", c),
             1 => vector(place, "norm1.bias", c),
