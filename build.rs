@@ -5,6 +5,8 @@
 
 use std::env;
 
+const BACKENDS: [&str; 6] = ["scalar", "dsp", "helium", "neon", "avx2", "avx512"];
+
 fn main() {
     println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     println!(
@@ -24,7 +26,12 @@ fn main() {
 
     let forced = env::var("CARGO_CFG_SCRIMP_BACKEND").ok();
     let picked = match forced.as_deref() {
-        Some(name) => name,
+        Some(name) => {
+            if !BACKENDS.contains(&name) {
+                println!("cargo::error=scrimp_backend=\"{name}\" is unknown: there are {}", BACKENDS.join(", "));
+            }
+            name
+        }
         None if target.starts_with("x86_64") => {
             let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
             let has = |list: &[&str]| list.iter().all(|f| features.split(',').any(|g| g == *f));

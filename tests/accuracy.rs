@@ -90,7 +90,9 @@ fn linear<D: Dispatch>(d: D) {
         let x = noise(tokens * inputs, 6);
         let mut y = vec![0.0; tokens * outputs];
         let shape = Rows::new(inputs, outputs).expect("not empty");
-        Linear::new(&weight, &bias, shape).and_then(|l| l.run_on(d, &x, &mut y, tokens)).expect("the lengths are right");
+        Linear::new(&weight, &bias, shape)
+            .and_then(|l| l.run_on(d, &x, &mut y, tokens))
+            .expect("the lengths are right");
         for (y, x) in y.chunks(outputs).zip(x.chunks(inputs)) {
             let absolute = |v: &[f32]| v.iter().map(|&v| f64::from(v.abs())).collect::<Vec<_>>();
             let reference = ops::linear(&wide(x), &wide(&weight), &wide(&bias));

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use scrimp::Error;
 use scrimp::error::{Check, TensorFault};
-use scrimp::lmdvit::{CONFIG_BYTES, CellNet, Cells, Config, Decision, Frame, LmdVit, MaskLayer, Padding, Policy, Skip, Workspace};
+use scrimp::lmdvit::{
+    CONFIG_BYTES, CellNet, Cells, Config, Decision, Frame, LmdVit, MaskLayer, Padding, Policy, Skip, Workspace,
+};
 use scrimp::model::{Element, HEADER, Model, RECORD, SECTION, crc32};
 use scrimp_cli::blob::{Bytes, Entry, seal, write};
 
@@ -217,8 +219,20 @@ fn a_million_mutated_blobs_are_refused_or_run() {
     }
     println!("{seen:#?}");
     let all = [
-        "Truncated", "Magic", "Version", "Length", "Alignment", "Crc", "Section", "SectionMissing", "Element", "Shape",
-        "Data", "Name", "Quantization", "ran",
+        "Truncated",
+        "Magic",
+        "Version",
+        "Length",
+        "Alignment",
+        "Crc",
+        "Section",
+        "SectionMissing",
+        "Element",
+        "Shape",
+        "Data",
+        "Name",
+        "Quantization",
+        "ran",
     ];
     for outcome in all {
         assert!(seen.contains_key(outcome), "{outcome} was never seen: {seen:#?}");

@@ -62,9 +62,14 @@ pub(super) fn fma(a: f32, b: f32, c: f32) -> f32 {
     _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)))
 }
 
-/// Square root of one element; every x86_64 has SSE2.
+/// Square root of one element.
 #[inline(always)]
 pub(super) fn sqrt(x: f32) -> f32 {
+    #[inline]
+    #[target_feature(enable = "sse")]
+    fn inner(x: f32) -> f32 {
+        _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)))
+    }
     // SAFETY: SSE is part of x86_64.
-    unsafe { _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))) }
+    unsafe { inner(x) }
 }

@@ -329,7 +329,7 @@ impl Config {
             if (k < self.stages()) != (heads > 0) || heads > 255 {
                 return config(error::Config::Heads);
             }
-            if k < self.stages() && self.width(k) % at_least_1(heads) != 0 {
+            if k < self.stages() && !self.width(k).is_multiple_of(at_least_1(heads)) {
                 return config(error::Config::Heads);
             }
             k += 1;

@@ -9,6 +9,7 @@ use crate::nn::copy;
 
 /// Runs the net whose first tensor is `start`; the logits come to stand in the returned part of `features`, row by row.
 /// Also returns the multiply-accumulates done.
+#[expect(clippy::too_many_arguments, reason = "the state of a run")]
 pub(crate) fn logits<'f, D: Dispatch>(
     d: D,
     layout: &Layout,

@@ -121,15 +121,20 @@ impl Iterator for Tiles {
 
 impl ExactSizeIterator for Tiles {}
 
+// Its fields are public and may hold anything, so the arithmetic saturates.
 impl Tile {
+    const fn bytes(&self) -> usize {
+        self.width.saturating_mul(self.height).saturating_mul(3)
+    }
+
     /// Copies what is run out of the image into `rgb`, `3 * width * height` bytes.
     ///
     /// # Errors
     /// `Error::Length` if `rgb` has another length; it is then untouched.
     pub fn read(&self, frame: &Frame<'_>, rgb: &mut [u8]) -> Result<(), Error> {
-        length(Arg::Output, 3 * self.width * self.height, rgb.len())?;
-        for (row, to) in rgb.chunks_exact_mut((3 * self.width).max(1)).enumerate() {
-            let from = 3 * ((self.y + row) * frame.width() + self.x);
+        length(Arg::Output, self.bytes(), rgb.len())?;
+        for (row, to) in rgb.chunks_exact_mut(self.width.saturating_mul(3).max(1)).enumerate() {
+            let from = byte(self.y.saturating_add(row), self.x, frame.width());
             for (to, &from) in to.iter_mut().zip(frame.rgb().get(from..).unwrap_or(&[])) {
                 *to = from;
             }
@@ -142,15 +147,20 @@ impl Tile {
     /// # Errors
     /// `Error::Length` if `rgb` has another length than what is run; `out` is then untouched.
     pub fn write(&self, rgb: &[u8], out: &mut [u8], out_width: usize) -> Result<(), Error> {
-        length(Arg::Image, 3 * self.width * self.height, rgb.len())?;
-        for row in self.keep_y..self.keep_y + self.keep_height {
-            let from = 3 * ((row - self.y) * self.width + self.keep_x - self.x);
-            let to = 3 * (row * out_width + self.keep_x);
+        length(Arg::Image, self.bytes(), rgb.len())?;
+        for row in self.keep_y..self.keep_y.saturating_add(self.keep_height) {
+            let from = byte(row.saturating_sub(self.y), self.keep_x.saturating_sub(self.x), self.width);
+            let to = byte(row, self.keep_x, out_width);
             let (Some(from), Some(to)) = (rgb.get(from..), out.get_mut(to..)) else { continue };
-            for (to, &from) in to.iter_mut().take(3 * self.keep_width).zip(from) {
+            for (to, &from) in to.iter_mut().take(self.keep_width.saturating_mul(3)).zip(from) {
                 *to = from;
             }
         }
         Ok(())
     }
+}
+
+/// Where the pixel at `y`, `x` starts in rows of `width` pixels.
+const fn byte(y: usize, x: usize, width: usize) -> usize {
+    y.saturating_mul(width).saturating_add(x).saturating_mul(3)
 }

@@ -65,7 +65,7 @@ impl<'m> Model<'m> {
         if usize_at(bytes, 12) != Some(bytes.len()) {
             return Err(blob(Check::Length, 12));
         }
-        if bytes.as_ptr().addr() % ALIGNMENT != 0 {
+        if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
             return Err(blob(Check::Alignment, 0));
         }
         if usize_at(bytes, 20) != Some(SECTIONS.len()) {

@@ -27,12 +27,11 @@ pub(crate) fn mini<D: Dispatch>(backend: D) -> Result<(), Failure> {
     let mut work = Workspace { features: &mut features, scratch: &mut scratch, cells: &mut cells };
 
     let mut out = [0.0; PIXELS];
-    let stats =
-        net.run_f32_on(backend, frame, None, Policy::Own, &mut out, &mut work, &mut ()).map_err(unexpected)?;
+    let stats = net.run_f32_on(backend, frame, None, Policy::Own, &mut out, &mut work, &mut ()).map_err(unexpected)?;
     for (i, (&got, want)) in out.iter().zip(theirs.as_chunks().0).enumerate() {
         let want = f32::from_le_bytes(*want);
-        // Not `>`, so that a NaN fails.
-        if !((got - want).abs() <= 1e-4) {
+        let close = (got - want).abs() <= 1e-4; // not so for a NaN
+        if !close {
             return Err(Failure::new("not PyTorch's").element(i, want.into(), got.into()));
         }
     }

@@ -68,18 +68,20 @@ fn wrong_length<D: Dispatch>(backend: D) -> Result<(), Failure> {
 
 /// Extremes of f32 and the values of the design's table.
 pub(crate) fn f32_special<D: Dispatch>(backend: D) -> Result<(), Failure> {
-    use core::f32::{INFINITY, MAX, NEG_INFINITY};
+    const INFINITY: f32 = f32::INFINITY;
+    const MAX: f32 = f32::MAX;
+    const MASKED: f32 = f32::NEG_INFINITY;
     for len in 1..=MAX_LEN {
         for hot in [0, len / 2, len - 1] {
             // One element against the rest.
-            for (rest, one) in [(-MAX, MAX), (MAX, -MAX), (0.0, 80.0), (0.0, NEG_INFINITY), (NEG_INFINITY, -3.0)] {
+            for (rest, one) in [(-MAX, MAX), (MAX, -MAX), (0.0, 80.0), (0.0, MASKED), (MASKED, -3.0)] {
                 let value = |i| if i == hot { one } else { rest };
                 let mut want = [0.0; MAX_LEN];
                 oracle(&mut want[..len], value);
                 check(backend, &want[..len], value)?;
             }
             // One element poisons the whole row, even among masked ones.
-            for (rest, one) in [(0.0, f32::NAN), (NEG_INFINITY, f32::NAN), (0.0, INFINITY), (NEG_INFINITY, INFINITY)] {
+            for (rest, one) in [(0.0, f32::NAN), (MASKED, f32::NAN), (0.0, INFINITY), (MASKED, INFINITY)] {
                 check(backend, &[f64::NAN; MAX_LEN][..len], |i| if i == hot { one } else { rest })?;
             }
         }
@@ -87,7 +89,7 @@ pub(crate) fn f32_special<D: Dispatch>(backend: D) -> Result<(), Failure> {
             #[expect(clippy::cast_precision_loss, reason = "at most 67")]
             check(backend, &[1.0 / len as f64; MAX_LEN][..len], |_| all)?;
         }
-        check(backend, &[0.0; MAX_LEN][..len], |_| NEG_INFINITY)?;
+        check(backend, &[0.0; MAX_LEN][..len], |_| MASKED)?;
     }
     Ok(())
 }

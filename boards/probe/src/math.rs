@@ -1,0 +1,27 @@
+//! `scrimp::math`, under each backend.
+
+use core::hint::black_box;
+
+use scrimp::backend::{Backend, Dispatch, Kernel};
+use scrimp::math::{exp, exp_of_difference, gelu, sigmoid};
+
+use crate::on_each_backend;
+
+pub(crate) fn calls() {
+    on_each_backend!(functions);
+}
+
+fn functions<D: Dispatch>(backend: D) {
+    black_box(Dispatch::run(backend, Functions(black_box(-0.5))));
+}
+
+struct Functions(f32);
+
+impl Kernel for Functions {
+    type Output = [f32; 4];
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) -> [f32; 4] {
+        [exp(b, self.0), sigmoid(b, self.0), gelu(b, self.0), exp_of_difference(b, self.0, self.0)]
+    }
+}

@@ -1,0 +1,37 @@
+//! `scrimp::nn`.
+
+use core::hint::black_box;
+
+use scrimp::Rows;
+use scrimp::backend::Dispatch;
+use scrimp::nn::{LayerNorm, Linear, gelu_f32_in_place, gelu_f32_in_place_on};
+
+use crate::{on_each_backend, slice, slice_mut};
+
+pub(crate) fn calls() {
+    let mut y = [0.0; 16];
+    gelu_f32_in_place(slice_mut(&mut y));
+    if let Some(linear) = linear() {
+        let _ = black_box(Linear::run(&linear, slice(&[1.0; 8]), slice_mut(&mut y), black_box(2)));
+    }
+    if let Ok(norm) = LayerNorm::new(slice(&[1.0; 4]), slice(&[0.0; 4])) {
+        let _ = black_box(LayerNorm::run(&norm, slice(&[1.0; 16]), slice_mut(&mut y)));
+    }
+    on_each_backend!(on);
+}
+
+fn linear() -> Option<Linear<'static>> {
+    let shape = Rows::new(black_box(8), black_box(4)).ok()?;
+    Linear::new(slice(&[1.0; 32]), slice(&[0.0; 8]), shape).ok()
+}
+
+fn on<D: Dispatch>(backend: D) {
+    let mut y = [0.0; 16];
+    gelu_f32_in_place_on(backend, slice_mut(&mut y));
+    if let Some(linear) = linear() {
+        let _ = black_box(Linear::run_on(&linear, backend, slice(&[1.0; 8]), slice_mut(&mut y), black_box(2)));
+    }
+    if let Ok(norm) = LayerNorm::new(slice(&[1.0; 4]), slice(&[0.0; 4])) {
+        let _ = black_box(LayerNorm::run_on(&norm, backend, slice(&[1.0; 16]), slice_mut(&mut y)));
+    }
+}

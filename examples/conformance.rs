@@ -1,0 +1,36 @@
+//! The conformance suite on the host or on a board: every case under every backend that is there.
+//!
+//! `cargo run --example conformance`, or `cargo xtask board mps3-an547 conformance`.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+use scrimp_rt::{BACKEND, BOARD, RAM, println};
+
+scrimp_rt::entry!(run);
+
+fn run() -> Result<(), &'static str> {
+    let (mut passed, mut failed) = (0, 0);
+    println!("{BOARD}, backend {}", scrimp::backend::name());
+    if BACKEND.is_some_and(|backend| backend != scrimp::backend::NAME) {
+        return Err("this is not the backend of the board: its config.toml was not applied");
+    }
+    scrimp_suite::for_each(&mut |case| {
+        let (name, backend) = (case.name, case.backend);
+        if case.ram > RAM {
+            println!("skipped {name} on {backend}: needs {} bytes of RAM, {BOARD} has {RAM}", case.ram);
+            return;
+        }
+        match case.run() {
+            None => println!("skipped {name} on {backend}: this CPU lacks it"),
+            Some(Ok(())) => {
+                println!("ok {name} on {backend}");
+                passed += 1;
+            }
+            Some(Err(failure)) => {
+                println!("FAILED {name} on {backend}: {failure}");
+                failed += 1;
+            }
+        }
+    });
+    println!("{passed} passed, {failed} failed");
+    if failed == 0 { Ok(()) } else { Err("the conformance suite found a difference") }
+}

@@ -1,0 +1,42 @@
+//! The figures of the README: every one stands in a committed record, and this puts it there.
+//!
+//! A block starts with `<!-- begin NAME -->` and ends with `<!-- end NAME -->`; what lies between is generated.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::board::Board;
+use crate::{demo, quality, size, workspace};
+
+const README: &str = "README.md";
+
+/// Rewrites the blocks, or with `check` fails if that would change anything.
+pub(crate) fn run(check: bool) -> Result<()> {
+    let path = workspace::path(README);
+    let before = fs::read_to_string(&path)?;
+    let record = demo::record()?;
+    let mut text = before.clone();
+    for (name, block) in [
+        ("demo", demo::table(&record.rows)),
+        ("ram", demo::ram_line(&record.ram) + "\n"),
+        ("quality", quality::table()?),
+        ("sizes", size::table(&Board::all()?)?),
+    ] {
+        text = replace(&text, name, &block)?;
+    }
+    if check {
+        ensure!(text == before, "{README} does not show what tests/expected holds; mend it with `cargo xtask docs`");
+    } else {
+        fs::write(&path, text)?;
+    }
+    Ok(())
+}
+
+fn replace(text: &str, name: &str, block: &str) -> Result<String> {
+    let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
+    let missing = || format!("{README} has no block {name}");
+    let (head, rest) = text.split_once(&begin).with_context(missing)?;
+    let (_, tail) = rest.split_once(&end).with_context(missing)?;
+    Ok(format!("{head}{begin}{block}{end}{tail}"))
+}

@@ -1,0 +1,121 @@
+//! What there is to do in this workspace: `cargo xtask --help`.
+
+mod board;
+mod demo;
+mod docs;
+mod elf;
+mod panics;
+mod process;
+mod quality;
+mod setup;
+mod size;
+mod test;
+mod workspace;
+
+use core::time::Duration;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::board::Board;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Set-up, tests, boards and the demo of scrimp")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Deblur a photo on the host and on an emulated Cortex-M55; pictures land in target/demo
+    Demo(demo::Options),
+    /// Run every test: host, forced backends, boards under QEMU, panic gate, sizes
+    Test {
+        /// Run only the steps whose name contains one of these
+        filter: Vec<String>,
+    },
+    /// Build an example and run it on an emulated board
+    Board {
+        /// A folder of boards/
+        name: String,
+        /// A file of examples/
+        example: String,
+        /// Arguments of the example; they cannot contain blanks
+        args: Vec<String>,
+        /// Seconds after which the board counts as hung
+        #[arg(long, default_value_t = 600)]
+        limit: u64,
+    },
+    /// List the boards
+    Boards,
+    /// Flash and RAM of the probe (every public function) on every board, compared with tests/expected
+    Size {
+        /// Boards to look at; all by default
+        boards: Vec<String>,
+        /// Write tests/expected instead
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Link the probe on every board: fails if any public function can panic
+    Panics {
+        /// Boards to look at; all by default
+        boards: Vec<String>,
+        /// Say where the panics are
+        #[arg(long)]
+        why: bool,
+    },
+    /// Put the figures of tests/expected into the README
+    Docs {
+        /// Fail instead if they are not there yet
+        #[arg(long)]
+        check: bool,
+    },
+    /// Look for what the tasks need, and install it where that is possible
+    Setup,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Demo(options) => demo::run(&options)?,
+        Task::Test { filter } => return test::run(&filter),
+        Task::Board { name, example, args, limit } => {
+            setup::run()?;
+            let board = Board::find(&name)?;
+            let elf = board.build_example(&example)?;
+            board.run_attached(&elf, &args, Duration::from_secs(limit))?;
+        }
+        Task::Boards => {
+            for board in Board::all()? {
+                let Board { name, target, backend, about, .. } = board;
+                println!("{name:12} {target:28} {backend:8} {about}");
+            }
+        }
+        Task::Size { boards, overwrite } => {
+            setup::run()?;
+            for board in Board::some(&boards)? {
+                size::run(&board, overwrite)?;
+            }
+        }
+        Task::Panics { boards, why } => {
+            setup::run()?;
+            for board in Board::some(&boards)? {
+                if why { panics::explain(&board)? } else { panics::gate(&board)? }
+            }
+        }
+        Task::Docs { check } => docs::run(check)?,
+        Task::Setup => setup::run()?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
