@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use scrimp::lmdvit::{Config, LmdVit, Orientation, TensorSpec};
@@ -11,6 +11,7 @@ use scrimp::model::{MAGIC, Model};
 
 use crate::blob::{self, Bytes, Entry};
 use crate::description::Description;
+use crate::output;
 
 /// The command: the direction follows from what `from` is.
 ///
@@ -19,24 +20,23 @@ use crate::description::Description;
 pub fn run(from: &Path, second: &Path, third: &Path, prefix: &str) -> Result<()> {
     let bytes = std::fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
     if bytes.starts_with(&MAGIC) {
+        ensure!(third.extension().is_some_and(|e| e == "toml"), "{}: the name must end in .toml", third.display());
+        output::check(&[second, third], &[from])?;
         let bytes = Bytes::new(&bytes);
-        let model = bytes.model().with_context(|| format!("{}", from.display()))?;
         let name = from.file_stem().unwrap_or_default().to_string_lossy();
-        let (weights, description) = unpack(&model, &name)?;
-        write(second, &weights)?;
-        return write(third, description.as_bytes());
+        let unpacked = bytes.model().map_err(Into::into).and_then(|model| unpack(&model, &name, prefix));
+        let (weights, description) = unpacked.with_context(|| format!("{}", from.display()))?;
+        return output::write(&[(second, &weights), (third, description.as_bytes())]);
     }
+    output::check(&[third], &[from, second])?;
+    let weights = SafeTensors::deserialize(&bytes)
+        .with_context(|| format!("{} is neither a scrimp model nor a safetensors file", from.display()))?;
     let text = std::fs::read_to_string(second).with_context(|| format!("cannot read {}", second.display()))?;
     let config = Description::parse(&text)
         .and_then(|description| description.config())
         .with_context(|| format!("{}", second.display()))?;
-    let weights = SafeTensors::deserialize(&bytes).with_context(|| format!("{}", from.display()))?;
     let model = pack(&config, &weights, prefix).with_context(|| format!("{}", from.display()))?;
-    write(third, &model)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    output::write(&[(third, &model)])
 }
 
 /// The model of a configuration and PyTorch's tensors; `prefix` stands before each name.
@@ -47,7 +47,8 @@ pub fn pack(config: &Config, weights: &SafeTensors<'_>, prefix: &str) -> Result<
     let mut entries = Vec::new();
     for spec in config.tensors() {
         let name = spec.to_string();
-        let view = weights.tensor(&format!("{prefix}{name}")).with_context(|| format!("{name} is missing"))?;
+        let full = format!("{prefix}{name}");
+        let view = weights.tensor(&full).map_err(|_| anyhow!("{full} is missing"))?;
         ensure!(view.dtype() == Dtype::F32, "{name} is {:?}, F32 needed", view.dtype());
         let shape = torch_shape(&spec);
         ensure!(view.shape() == shape, "{name} has shape {:?}, {shape:?} needed", view.shape());
@@ -67,18 +68,18 @@ pub fn pack(config: &Config, weights: &SafeTensors<'_>, prefix: &str) -> Result<
     Ok(blob)
 }
 
-/// PyTorch's tensors and the description of a model.
+/// PyTorch's tensors and the description of a model; `prefix` stands before each name.
 ///
 /// # Errors
 /// If the model is not a network this version knows.
-pub fn unpack(model: &Model<'_>, name: &str) -> Result<(Vec<u8>, String)> {
+pub fn unpack(model: &Model<'_>, name: &str, prefix: &str) -> Result<(Vec<u8>, String)> {
     let net = LmdVit::new(model)?;
     let mut tensors = Vec::new();
     for (spec, tensor) in net.config().tensors().zip(model.tensors()) {
         let device = tensor.as_f32().context("a tensor is not f32")?;
         let values = orient(&spec, device, Direction::ToTorch);
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        tensors.push((spec.to_string(), torch_shape(&spec), bytes));
+        tensors.push((format!("{prefix}{spec}"), torch_shape(&spec), bytes));
     }
     let views: Vec<(String, TensorView<'_>)> = tensors
         .iter()

@@ -1,25 +1,27 @@
 //! `scrimp deblur`: a photo through the network, tile by tile, on all cores.
 
+use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
-use image::{GrayImage, Luma, RgbImage};
+use image::{GrayImage, ImageFormat, Luma, RgbImage};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
-use scrimp::lmdvit::{Config, Decision, Frame, LmdVit, Policy, Stats, Tile, Tiles, Workspace};
+use scrimp::lmdvit::{CellNet, Config, Decision, Frame, LmdVit, Policy, Stats, Tile, Tiles, Workspace};
 
 use crate::blob::Bytes;
+use crate::output;
 use crate::picture::{self, Picture};
 
 /// The model that comes with the tool.
 pub const MODEL: &[u8] = include_bytes!("../../../examples/data/lmdvit-t16.scrimp");
 
-/// Longest side of what is run at once, in pixels.
+/// Longest side of what is run at once, in pixels; [`tile_size`] may need more.
 const TILE: usize = 512;
-/// What is thrown away at inner borders of tiles.
+/// What is thrown away at inner borders of tiles, at least.
 const OVERLAP: usize = 32;
 
 /// The command's arguments.
@@ -27,7 +29,7 @@ const OVERLAP: usize = 32;
 pub struct Options {
     /// The blurred photo, PNG or JPEG
     input: PathBuf,
-    /// Where the result goes, PNG or JPEG
+    /// Where the result goes, PNG or JPEG; may be the photo itself
     output: PathBuf,
     /// The frame before it: finds what moves much better than one photo alone
     #[arg(long, value_name = "FRAME")]
@@ -48,25 +50,39 @@ pub struct Options {
 /// # Errors
 /// For whatever is wrong with a file; nothing is written then.
 pub fn run(options: &Options) -> Result<()> {
-    picture::format(&options.output)?;
+    let format = picture::format(&options.output)?;
+    let mask_format = options.mask_out.as_deref().map(picture::format).transpose()?;
+    let mut outputs = vec![options.output.as_path()];
+    let mut inputs = vec![Path::new(&options.policy)];
+    inputs.extend([&options.previous, &options.model].into_iter().flatten().map(PathBuf::as_path));
+    output::check(&outputs, &inputs)?;
     if let Some(mask) = &options.mask_out {
-        picture::format(mask)?;
+        outputs.push(mask);
+        inputs.push(&options.input);
+        output::check(&[mask], &[&inputs[..], &[&options.output]].concat())?;
     }
+
     let bytes = match &options.model {
         Some(path) => Bytes::open(path)?,
         None => Bytes::new(MODEL),
     };
-    let name = options.model.as_deref().unwrap_or(Path::new("the built-in model"));
-    let model = bytes.model().with_context(|| format!("{}", name.display()))?;
-    let net = LmdVit::new(&model).with_context(|| format!("{}", name.display()))?;
+    let name = options.model.as_deref().unwrap_or(Path::new("the built-in model")).display();
+    let model = bytes.model().with_context(|| format!("{name}"))?;
+    let net = LmdVit::new(&model).with_context(|| format!("{name}"))?;
+    let (cells, two_frames) = match &net.config().decision {
+        Decision::Cells(cells) => (true, cells.previous.is_some()),
+        Decision::Predictors { .. } => (false, false),
+    };
+    ensure!(
+        options.previous.is_none() || two_frames,
+        "{name}: --previous needs a model with a mask net for two frames"
+    );
+    ensure!(
+        options.mask_out.is_none() || cells,
+        "{name}: --mask-out needs a model that decides on cells, not predictors"
+    );
 
     let photo = Picture::open(&options.input)?;
-    for note in &photo.notes {
-        eprintln!("{}: {note}", options.input.display());
-    }
-    if photo.alpha.is_some() && picture::format(&options.output)? == image::ImageFormat::Jpeg {
-        eprintln!("{}: JPEG has no alpha channel, it is dropped", options.output.display());
-    }
     let size = photo.rgb.dimensions();
     let previous = match &options.previous {
         None => None,
@@ -87,33 +103,37 @@ pub fn run(options: &Options) -> Result<()> {
             Choice::Mask(image::DynamicImage::from(mask.rgb).into_luma8())
         }
     };
-    if options.mask_out.is_some() && matches!(net.config().decision, Decision::Predictors { .. }) {
-        bail!("--mask-out needs a model that decides on cells; this one has predictors");
-    }
 
     let start = Instant::now();
     let result = deblur(&net, &photo.rgb, previous.as_ref(), &choice)?;
     let time = start.elapsed();
 
-    let out = Picture { rgb: result.rgb, alpha: photo.alpha, notes: Vec::new() };
-    let file = out.encode(&options.output)?;
-    let mask = match &options.mask_out {
-        None => None,
-        Some(path) => Some((path, picture::encode(&result.mask.into(), picture::format(path)?)?)),
-    };
-    std::fs::write(&options.output, file).with_context(|| format!("cannot write {}", options.output.display()))?;
-    if let Some((path, bytes)) = mask {
-        std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    let out = Picture { rgb: result.rgb, ..photo };
+    let mut files = vec![out.encode(&options.output)?];
+    if let Some(format) = mask_format {
+        files.push(picture::encode(&result.mask.into(), format, None)?);
+    }
+    let files: Vec<(&Path, &[u8])> = outputs.into_iter().zip(files.iter().map(Vec::as_slice)).collect();
+    output::write(&files)?;
+
+    for note in &out.notes {
+        eprintln!("{}: {note}", options.input.display());
+    }
+    if out.alpha.is_some() && format == ImageFormat::Jpeg {
+        eprintln!("{}: JPEG has no alpha channel, it is dropped", options.output.display());
     }
     let s = &result.stats;
     let percent = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
-    println!(
-        "{:.1} % of cells and {:.1} % of windows active, {:.1} million multiply-accumulates, {:.2} s",
-        percent(s.active_cells, s.cells),
+    let active_cells = match cells {
+        true => format!("{:.1} % of cells and ", percent(s.active_cells, s.cells)),
+        false => String::new(), // predictors decide on windows
+    };
+    output::print(&format!(
+        "{active_cells}{:.1} % of windows active, {:.1} million multiply-accumulates, {:.2} s\n",
         percent(s.active_windows, s.windows),
         s.macs() as f64 / 1e6,
         time.as_secs_f64()
-    );
+    ));
     Ok(())
 }
 
@@ -162,7 +182,8 @@ pub fn deblur(net: &LmdVit<'_>, photo: &RgbImage, previous: Option<&RgbImage>, c
     let (width, height) = (photo.width() as usize, photo.height() as usize);
     let frame = Frame::new(photo, width, height)?;
     let previous = previous.map(|p| Frame::new(p, width, height)).transpose()?;
-    let tiles = Tiles::new(width, height, TILE, OVERLAP)?;
+    let (side, overlap) = tile_size(net.config());
+    let tiles = Tiles::new(width, height, side, overlap)?;
     let bar = progress(tiles.len());
     // The sink is locked only while a tile is copied into it.
     let sum = Mutex::new((photo.as_raw().clone(), vec![0u8; width * height], Stats::default()));
@@ -171,10 +192,9 @@ pub fn deblur(net: &LmdVit<'_>, photo: &RgbImage, previous: Option<&RgbImage>, c
         let mut sum = sum.lock().map_err(|_| anyhow::anyhow!("a tile failed"))?;
         let (rgb, mask, stats) = &mut *sum;
         tile.write(&done.rgb, rgb, width)?;
+        let (cell, (_, cols)) = (net.config().cell(), net.config().cells(tile.width, tile.height));
         for (y, x) in kept(&tile) {
-            let (rows_above, left) = (y - tile.y, x - tile.x);
-            let cell = net.config().cell();
-            if done.cells[rows_above / cell * net.config().cells(tile.width, tile.height).1 + left / cell] != 0 {
+            if done.cells[(y - tile.y) / cell * cols + (x - tile.x) / cell] != 0 {
                 mask[y * width + x] = 255;
             }
         }
@@ -189,6 +209,25 @@ pub fn deblur(net: &LmdVit<'_>, photo: &RgbImage, previous: Option<&RgbImage>, c
         mask: GrayImage::from_raw(photo.width(), photo.height(), mask).context("the sizes are the photo's")?,
         stats,
     })
+}
+
+/// Side and overlap of tiles: they start where windows start, so that all have the same grid, and overlap by as much as
+/// a mask net sees, so that the active cells do not depend on them.
+fn tile_size(config: &Config) -> (usize, usize) {
+    let reach = |net: &CellNet| {
+        let (mut reach, mut stride) = (net.dilate * config.cell(), 1);
+        for layer in &net.layers[..net.count] {
+            reach += layer.pad() * stride;
+            stride *= layer.stride;
+        }
+        reach
+    };
+    let reach = match &config.decision {
+        Decision::Cells(cells) => reach(&cells.single).max(cells.previous.as_ref().map_or(0, reach)),
+        Decision::Predictors { .. } => 0,
+    };
+    let overlap = OVERLAP.max(reach).next_multiple_of(config.unit());
+    (TILE.max(4 * overlap).next_multiple_of(config.unit()), overlap)
 }
 
 struct Done {

@@ -1,6 +1,6 @@
 //! The TOML description of a network: the human's form of [`scrimp::lmdvit::Config`].
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use scrimp::lmdvit::{
     CellNet, Cells, Config, Decision, MAX_LEVELS, MAX_MASK_LAYERS, MAX_STAGES, MaskLayer, Padding, Skip,
 };
@@ -85,7 +85,11 @@ impl Description {
     /// # Errors
     /// With the line at fault.
     pub fn parse(text: &str) -> Result<Self> {
-        let this: Self = toml::from_str(text)?;
+        let this: Self = toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let line = 1 + text.bytes().take(start).filter(|&b| b == b'\n').count();
+            anyhow!("line {line}: {}", error.message().replace('\n', " "))
+        })?;
         if this.kind != "lmdvit" {
             bail!("kind = {:?} is unknown; this version knows \"lmdvit\"", this.kind);
         }
@@ -198,7 +202,13 @@ impl Description {
 impl CellsSection {
     fn nets(&self) -> Result<Cells> {
         let previous = match &self.layers_previous {
-            None => None,
+            None => {
+                ensure!(
+                    self.threshold_previous.is_none() && self.dilate_previous.is_none(),
+                    "threshold_previous and dilate_previous need layers_previous"
+                );
+                None
+            }
             Some(layers) => {
                 let threshold = self.threshold_previous.unwrap_or(self.threshold);
                 Some(net(layers, threshold, self.dilate_previous.unwrap_or(self.dilate))?)

@@ -5,4 +5,5 @@ pub mod convert;
 pub mod deblur;
 pub mod description;
 pub mod inspect;
+pub mod output;
 pub mod picture;

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("scrimp: {error:#}");
+            eprintln!("scrimp: {}", format!("{error:#}").replace('\n', " "));
             ExitCode::from(2)
         }
     }
