@@ -417,7 +417,7 @@ fn a_change_in_one_window_stays_there() {
     let golden = Golden::open("mini");
     let input = Input::new(&golden, golden.cases[0]);
     let net = golden.net();
-    let mut first = FirstBlock::default();
+    let mut first = Blocks::default();
     run(Auto, &net, &input, Policy::All, &mut first);
     let mut changed = Input::new(&golden, golden.cases[0]);
     for (i, byte) in changed.image.iter_mut().enumerate() {
@@ -427,10 +427,10 @@ fn a_change_in_one_window_stays_there() {
             *byte = byte.wrapping_add((i * 37 % 251) as u8);
         }
     }
-    let mut second = FirstBlock::default();
+    let mut second = Blocks::default();
     run(Auto, &net, &changed, Policy::All, &mut second);
     let mut moved = 0;
-    for (i, (a, b)) in first.0.iter().zip(&second.0).enumerate() {
+    for (i, (a, b)) in first.0[0].iter().zip(&second.0[0]).enumerate() {
         let (y, x) = (i / input.width, i % input.width);
         if (4..8).contains(&y) && (4..8).contains(&x) {
             moved += usize::from(bits(a) != bits(b));
@@ -441,14 +441,37 @@ fn a_change_in_one_window_stays_there() {
     assert_eq!(moved, 16, "attention reaches the whole window");
 }
 
-#[derive(Default)]
-struct FirstBlock(Vec<Vec<f32>>);
+#[test]
+fn a_shifted_window_reaches_its_wrapped_partners_and_nothing_else() {
+    // Only the cell in the top left corner: the one shifted window that holds it lies in all four corners.
+    let golden = Golden::open("mini");
+    let input = Input::new(&golden, golden.cases[0]);
+    let net = golden.net();
+    let (rows, cols) = net.config().cells(input.width, input.height);
+    let mut cells = vec![0; rows * cols];
+    cells[0] = 1;
+    let mut blocks = Blocks::default();
+    let (_, stats) = run(Auto, &net, &input, Policy::Cells(&cells), &mut blocks);
+    assert_eq!(stats.active_windows, 2);
+    let corner = |at: usize, side: usize| at < 2 || at >= side - 2;
+    for (i, (plain, shifted)) in blocks.0[0].iter().zip(&blocks.0[1]).enumerate() {
+        let (y, x) = (i / input.width, i % input.width);
+        let reached = corner(y, input.height) && corner(x, input.width);
+        assert_eq!(bits(plain) != bits(shifted), reached, "position {y}, {x}");
+    }
+}
 
-impl Watch for FirstBlock {
-    fn block(&mut self, stage: usize, block: usize, features: Features<'_>) {
-        if (stage, block) == (0, 0) {
+/// Keeps the features after each block of the first stage.
+#[derive(Default)]
+struct Blocks(Vec<Vec<Vec<f32>>>);
+
+impl Watch for Blocks {
+    const DENSE: bool = true;
+
+    fn block(&mut self, stage: usize, _: usize, features: Features<'_>) {
+        if stage == 0 {
             let positions = (0..features.height()).flat_map(|y| (0..features.width()).map(move |x| (y, x)));
-            self.0 = positions.map(|(y, x)| features.at(y, x).to_vec()).collect();
+            self.0.push(positions.map(|(y, x)| features.at(y, x).to_vec()).collect());
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
 
 /// Proof of avx2, fma and bmi2.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Avx2(());
 
 impl Avx2 {

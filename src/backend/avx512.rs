@@ -5,6 +5,7 @@ use super::{Arith, Backend, Dispatch, Kernel, avx2, sealed::Sealed};
 
 /// Proof of avx512f, avx512bw, avx512dq, avx512vl, and of what [`Avx2`](super::Avx2) proves.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Avx512(());
 
 impl Avx512 {
@@ -43,6 +44,7 @@ impl Avx512 {
 
 /// Proof of avx512vnni on top of [`Avx512`].
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Avx512Vnni(Avx512);
 
 impl Avx512Vnni {

@@ -6,6 +6,7 @@ use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
 
 /// Proof of MVE with floats.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Helium(());
 
 impl Helium {

@@ -158,6 +158,7 @@ pub trait Dispatch: Copy {
 
 /// The best backend of this build, or with feature `std` on x86 of this machine.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Auto;
 
 impl Dispatch for Auto {

@@ -4,6 +4,7 @@ use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
 
 /// Proof of NEON, which AArch64 always has.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Neon(());
 
 impl Neon {
@@ -36,6 +37,7 @@ impl Neon {
 
 /// Proof of `dotprod` on top of [`Neon`].
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NeonDotprod(Neon);
 
 impl NeonDotprod {
@@ -48,6 +50,7 @@ impl NeonDotprod {
 
 /// Proof of `i8mm` on top of [`Neon`].
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NeonI8mm(Neon);
 
 impl NeonI8mm {

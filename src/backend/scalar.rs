@@ -4,6 +4,7 @@ use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
 
 /// Plain Rust; may be used everywhere.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Scalar;
 
 impl Sealed for Scalar {}

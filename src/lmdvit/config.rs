@@ -30,6 +30,7 @@ const NETS: [usize; 2] = [52, 124];
 /// The shape of the network. Make one by hand, from a model ([`Config::of_model`], also at compile time), or from
 /// [`LmdVit::config`](super::LmdVit::config).
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {
     /// Pixels a side that become channels before the first layer: 1 or 2.
     pub space_to_depth: usize,
@@ -63,6 +64,7 @@ pub struct Config {
 
 /// How a decoder meets the encoder of its level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Skip {
     /// Added: the decoder is as wide as the encoder.
     Add,
@@ -72,6 +74,7 @@ pub enum Skip {
 
 /// Who says which windows run.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[expect(clippy::large_enum_variant, reason = "one exists for a network; a box would need a heap")]
 pub enum Decision {
     /// A mask net, once, for cells of half a window at the top level.
@@ -85,6 +88,7 @@ pub enum Decision {
 
 /// The mask nets.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Cells {
     /// From one image.
     pub single: CellNet,
@@ -94,6 +98,7 @@ pub struct Cells {
 
 /// A mask net: convolutions with ReLU between them; the last gives one logit a cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CellNet {
     /// A cell is active if its logit is above it.
     pub threshold: f32,
@@ -108,6 +113,7 @@ pub struct CellNet {
 /// A convolution of a mask net. Zeros stand beyond the image: `dilation * (kernel - 1) / 2` on each side if `kernel` is
 /// odd, none if `kernel == stride`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MaskLayer {
     /// Side of the kernel.
     pub kernel: usize,

@@ -11,6 +11,7 @@ use crate::nn::conv::{Conv, PATCHES};
 
 /// Lengths of the buffers of a [`Workspace`](super::Workspace), in elements; the same on every backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sizes {
     /// f32 elements for the features of all levels.
     pub features: usize,

@@ -31,6 +31,7 @@ pub struct LmdVit<'m> {
 
 /// Which windows run.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Policy<'a> {
     /// Those that the network itself decides on.
     Own,

@@ -7,6 +7,7 @@ use super::config::{CellNet, Config, Decision};
 
 /// How PyTorch's layout of a tensor becomes the device's, where outputs lie side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Orientation {
     /// The same.
     Same,

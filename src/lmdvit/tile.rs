@@ -11,6 +11,7 @@ use crate::error::{Arg, Error, length};
 ///
 /// Having one tells you that the tiles cover the image, and that what they keep does not overlap.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tiles {
     width: usize,
     height: usize,
@@ -21,6 +22,7 @@ pub struct Tiles {
 
 /// One tile: the part of the image that is run, and the part of that which is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tile {
     /// Left edge of what is run, in pixels of the image.
     pub x: usize,

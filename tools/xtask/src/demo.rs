@@ -116,6 +116,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         rows.extend(scene.on_host(&folder)?);
     }
 
+    really_blurred(&folder)?;
+
     let board = Board::find(BOARD)?;
     let program = board.build_example("deblur")?;
     for scene in scenes.iter().filter(|scene| scene.blurred.width().max(scene.blurred.height()) <= BOARD_SIDE) {
@@ -142,6 +144,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         fs::copy(&panel, workspace::path("examples/data/demo.png")).with_context(|| format!("{}", panel.display()))?;
     }
     Ok(())
+}
+
+/// A photo that a moving camera really blurred, all over; there is nothing to measure it against.
+fn really_blurred(folder: &Path) -> Result<()> {
+    let bytes = Bytes::new(MODEL);
+    let model = bytes.model()?;
+    let blurred = Picture::open(&workspace::path("examples/data/clock_motion.png"))?.rgb;
+    let result = deblur(&LmdVit::new(&model)?, &blurred, None, &Choice::All)?;
+    pictures(folder, "clock_motion_host", &blurred, &result.rgb, &result.mask)
 }
 
 /// The committed record.
@@ -212,7 +223,7 @@ impl Scene {
             let (width, height) = (self.blurred.width() as usize, self.blurred.height() as usize);
             if windows == "own" {
                 let name = format!("{}_host_{frames}", self.name);
-                self.pictures(folder, &name, &result.rgb, &result.mask)?;
+                pictures(folder, &name, &self.blurred, &result.rgb, &result.mask)?;
             }
             rows.push(Row {
                 frames,
@@ -240,8 +251,8 @@ impl Scene {
         let bytes = fs::read(workspace::path(&out))?;
         let picture = RgbImage::from_raw(width, height, bytes).context("the board wrote another size")?;
         if windows == "own" && frames == 2 {
-            let mask = self.cells(&picture);
-            self.pictures(folder, &format!("{}_{BOARD}", self.name), &picture, &mask)?;
+            let mask = self.cells()?;
+            pictures(folder, &format!("{}_{BOARD}", self.name), &self.blurred, &picture, &mask)?;
         }
         let number = |key| said.number(key);
         Ok(Row {
@@ -259,36 +270,33 @@ impl Scene {
         })
     }
 
-    /// The cells that the network decides on with both frames, for a picture that the board made.
-    fn cells(&self, picture: &RgbImage) -> GrayImage {
-        let decided = || -> Result<GrayImage> {
-            let bytes = Bytes::new(MODEL);
-            let model = bytes.model()?;
-            Ok(deblur(&LmdVit::new(&model)?, &self.blurred, Some(&self.previous), &Choice::Own)?.mask)
-        };
-        decided().unwrap_or_else(|_| GrayImage::new(picture.width(), picture.height()))
+    /// The cells that the network decides on with both frames, white; host and board decide alike.
+    fn cells(&self) -> Result<GrayImage> {
+        let bytes = Bytes::new(MODEL);
+        let model = bytes.model()?;
+        Ok(deblur(&LmdVit::new(&model)?, &self.blurred, Some(&self.previous), &Choice::Own)?.mask)
     }
+}
 
-    /// Input, active windows, output and difference, each by itself and side by side.
-    fn pictures(&self, folder: &Path, name: &str, out: &RgbImage, active: &GrayImage) -> Result<()> {
-        let (width, height) = out.dimensions();
-        let windows = RgbImage::from_fn(width, height, |x, y| {
-            let pixel = *self.blurred.get_pixel(x, y);
-            if active.get_pixel(x, y).0[0] > 0 { pixel } else { Rgb(pixel.0.map(|v| v / 4)) }
-        });
-        let difference = RgbImage::from_fn(width, height, |x, y| {
-            let (a, b) = (out.get_pixel(x, y), self.blurred.get_pixel(x, y));
-            Rgb([0, 1, 2].map(|i| a.0[i].abs_diff(b.0[i]).saturating_mul(4)))
-        });
-        let all = [("input", &self.blurred), ("windows", &windows), ("output", out), ("difference", &difference)];
-        let mut panel = RgbImage::new(4 * width, height);
-        for (i, (what, picture)) in all.into_iter().enumerate() {
-            picture.save(folder.join(format!("{name}_{what}.png")))?;
-            image::imageops::replace(&mut panel, picture, i as i64 * i64::from(width), 0);
-        }
-        panel.save(folder.join(format!("{name}.png")))?;
-        Ok(())
+/// Input, active windows, output and difference, each by itself and side by side.
+fn pictures(folder: &Path, name: &str, blurred: &RgbImage, out: &RgbImage, active: &GrayImage) -> Result<()> {
+    let (width, height) = out.dimensions();
+    let windows = RgbImage::from_fn(width, height, |x, y| {
+        let pixel = *blurred.get_pixel(x, y);
+        if active.get_pixel(x, y).0[0] > 0 { pixel } else { Rgb(pixel.0.map(|v| v / 4)) }
+    });
+    let difference = RgbImage::from_fn(width, height, |x, y| {
+        let (a, b) = (out.get_pixel(x, y), blurred.get_pixel(x, y));
+        Rgb([0, 1, 2].map(|i| a.0[i].abs_diff(b.0[i]).saturating_mul(4)))
+    });
+    let mut panel = RgbImage::new(4 * width, height);
+    let all = [("input", blurred), ("windows", &windows), ("output", out), ("difference", &difference)];
+    for (i, (what, picture)) in all.into_iter().enumerate() {
+        picture.save(folder.join(format!("{name}_{what}.png")))?;
+        image::imageops::replace(&mut panel, picture, i as i64 * i64::from(width), 0);
     }
+    panel.save(folder.join(format!("{name}.png")))?;
+    Ok(())
 }
 
 /// RAM on the board for 128x128 pixels with every window active, from its paint.
