@@ -23,6 +23,11 @@ pub enum Error {
         /// The argument.
         what: Arg,
     },
+    /// The model lacks something that the call needs.
+    Missing {
+        /// What it lacks.
+        what: Arg,
+    },
     /// Something is larger than the library takes.
     TooLarge {
         /// The argument.
@@ -89,7 +94,7 @@ pub enum Arg {
     Weights,
     /// Bias.
     Bias,
-    /// The mask network for two frames, which this model lacks.
+    /// The mask network for two frames.
     PreviousNet,
 }
 
@@ -279,6 +284,7 @@ impl fmt::Display for Error {
         match *self {
             Self::Length { what, want, got } => write!(f, "`{what}` has {got} elements, {want} needed"),
             Self::Empty { what } => write!(f, "`{what}` is zero"),
+            Self::Missing { what } => write!(f, "the model has no `{what}`"),
             Self::TooLarge { what, max, got } => write!(f, "`{what}` is {got}, at most {max} possible"),
             Self::Config { what } => what.fmt(f),
             Self::Blob { check, at } => write!(f, "{check} (byte {at})"),

@@ -142,8 +142,8 @@ impl<'m> LmdVit<'m> {
     /// input, byte for byte (with [`Decision::Predictors`] only if no window was active at all).
     ///
     /// # Errors
-    /// `Error::Length` that names the buffer; `Error::Length` for a `previous` of another size; `Error::Empty` for
-    /// `mask_previous` if there is a previous frame but no net for it. `out` is then untouched.
+    /// `Error::Length` that names the buffer; `Error::Length` for a `previous` of another size; `Error::Missing` if
+    /// there is a previous frame but no mask net for two. `out` is then untouched.
     pub fn run(
         &self,
         frame: Frame<'_>,
@@ -238,7 +238,7 @@ impl<'m> LmdVit<'m> {
                 return Err(Error::Length { what: Arg::Previous, want: frame.rgb().len(), got: previous.rgb().len() });
             }
             if matches!(policy, Policy::Own) && self.config.mask_net(true).is_none() {
-                return Err(Error::Empty { what: Arg::PreviousNet });
+                return Err(Error::Missing { what: Arg::PreviousNet });
             }
         }
         if let Policy::Cells(map) = policy {

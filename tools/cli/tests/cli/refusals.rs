@@ -80,7 +80,7 @@ fn no_damage_makes_the_reader_panic() {
     };
     let (mut read, mut refused) = (0, 0);
     for good in [folder.get("small.png"), jpeg(&scene(9, 7))] {
-        for _ in 0..1000 {
+        for _ in 0..300 {
             let mut bad = good.clone();
             for _ in 0..=next(3) {
                 let at = next(bad.len());
@@ -94,7 +94,7 @@ fn no_damage_makes_the_reader_panic() {
             }
         }
     }
-    assert!(read > 100 && refused > 1000, "{read} read, {refused} refused");
+    assert!(read > 20 && refused > 300, "{read} read, {refused} refused");
 }
 
 #[test]
