@@ -37,7 +37,7 @@ fn main() {
             let has = |list: &[&str]| list.iter().all(|f| features.split(',').any(|g| g == *f));
             if env::var_os("CARGO_FEATURE_STD").is_some() {
                 "runtime"
-            } else if has(&["avx512f", "avx512bw", "avx512dq", "avx512vl"]) {
+            } else if has(&["avx2", "fma", "bmi2", "avx512f", "avx512bw", "avx512dq", "avx512vl"]) {
                 "avx512"
             } else if has(&["avx2", "fma", "bmi2"]) {
                 "avx2"
@@ -65,7 +65,7 @@ impl Cpu {
             return Self { dsp: false, helium: false };
         }
         let mut name = "";
-        let mut dsp = target.starts_with("thumbv7em");
+        let mut dsp = None;
         let mut mve = None;
         // Flags come as `-Ctarget-cpu=x` or as `-C`, `target-cpu=x`, separated by 0x1f.
         for flag in flags.split('\x1f') {
@@ -75,8 +75,8 @@ impl Cpu {
             } else if let Some(list) = flag.strip_prefix("target-feature=") {
                 for feature in list.split(',') {
                     match feature {
-                        "+dsp" => dsp = true,
-                        "-dsp" => dsp = false,
+                        "+dsp" => dsp = Some(true),
+                        "-dsp" => dsp = Some(false),
                         "+mve" | "+mve.fp" => mve = Some(true),
                         "-mve" => mve = Some(false),
                         _ => {}
@@ -85,7 +85,9 @@ impl Cpu {
             }
         }
         let has_mve_by_name = matches!(name, "cortex-m52" | "cortex-m55" | "cortex-m85");
-        dsp |= has_mve_by_name || matches!(name, "cortex-m4" | "cortex-m7" | "cortex-m33" | "cortex-m35p");
+        let has_dsp_by_name =
+            has_mve_by_name || matches!(name, "cortex-m4" | "cortex-m7" | "cortex-m33" | "cortex-m35p");
+        let dsp = dsp.unwrap_or(has_dsp_by_name || target.starts_with("thumbv7em"));
         Self { dsp, helium: mve.unwrap_or(has_mve_by_name) }
     }
 }

@@ -78,10 +78,10 @@ fn run() -> Result<(), Problem> {
     println!("active_windows {}", stats.active_windows);
     println!("macs {}", stats.macs());
     println!("cost {cost} {UNIT}");
-    println!("flash_model {}", model.bytes());
+    println!("flash_model {}", model.size());
     println!("ram_buffers {}", sizes.bytes());
     println!("ram_buffers_used {}", used(&work));
-    println!("ram_image {}", 2 * length);
+    println!("ram_image {}", length * if args.get(5).is_some() { 3 } else { 2 });
     println!("ram_stack {}", scrimp_rt::stack_high_water());
     Ok(())
 }

@@ -23,6 +23,15 @@ pub enum Error {
         /// The argument.
         what: Arg,
     },
+    /// A picture has another size than the one it belongs to.
+    Size {
+        /// The picture.
+        what: Arg,
+        /// Width and height needed.
+        want: [usize; 2],
+        /// Width and height given.
+        got: [usize; 2],
+    },
     /// The model lacks something that the call needs.
     Missing {
         /// What it lacks.
@@ -40,7 +49,7 @@ pub enum Error {
     /// A configuration contradicts itself.
     Config {
         /// The field or rule at fault.
-        what: Config,
+        what: Rule,
     },
     /// A model blob failed a check.
     Blob {
@@ -94,8 +103,14 @@ pub enum Arg {
     Weights,
     /// Bias.
     Bias,
+    /// A mask network.
+    MaskNet,
     /// The mask network for two frames.
     PreviousNet,
+    /// Longest side of a tile.
+    Tile,
+    /// What of a tile is run or kept.
+    Kept,
 }
 
 /// Rules of a network configuration that an [`Error`] can name.
@@ -103,7 +118,7 @@ pub enum Arg {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 #[repr(u8)]
-pub enum Config {
+pub enum Rule {
     /// The section is missing or has the wrong length.
     Missing,
     /// The blob describes another kind of network.
@@ -136,6 +151,8 @@ pub enum Config {
     CellSize,
     /// A threshold, slope or beta is not a usable number.
     Number,
+    /// A flag that this version does not know.
+    Flags,
 }
 
 /// Checks of a model blob that an [`Error`] can name.
@@ -213,7 +230,10 @@ impl Arg {
             Self::Overlap => "overlap",
             Self::Weights => "weights",
             Self::Bias => "bias",
+            Self::MaskNet => "mask",
             Self::PreviousNet => "mask_previous",
+            Self::Tile => "tile",
+            Self::Kept => "kept part of the tile",
         }
     }
 }
@@ -224,7 +244,7 @@ impl fmt::Display for Arg {
     }
 }
 
-impl fmt::Display for Config {
+impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing => "the configuration is missing or has the wrong length",
@@ -242,6 +262,7 @@ impl fmt::Display for Config {
             Self::Decision => "unknown kind of decision",
             Self::MaskLayer => "a mask network has an impossible layer",
             Self::CellSize => "the strides of a mask network must multiply to the cell size",
+            Self::Flags => "the network uses something that this version does not know",
             Self::Number => "a threshold, slope or beta is not a usable number",
         })
     }
@@ -284,6 +305,9 @@ impl fmt::Display for Error {
         match *self {
             Self::Length { what, want, got } => write!(f, "`{what}` has {got} elements, {want} needed"),
             Self::Empty { what } => write!(f, "`{what}` is zero"),
+            Self::Size { what, want, got } => {
+                write!(f, "`{what}` is {} x {} pixels, {} x {} needed", got[0], got[1], want[0], want[1])
+            }
             Self::Missing { what } => write!(f, "the model has no `{what}`"),
             Self::TooLarge { what, max, got } => write!(f, "`{what}` is {got}, at most {max} possible"),
             Self::Config { what } => what.fmt(f),

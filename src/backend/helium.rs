@@ -4,7 +4,7 @@
 
 use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
 
-/// Proof of MVE with floats.
+/// Proof of MVE.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Helium(());

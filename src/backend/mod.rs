@@ -293,6 +293,9 @@ compile_error!(
     scrimp_backend = "avx512",
     not(all(
         target_arch = "x86_64",
+        target_feature = "avx2",
+        target_feature = "fma",
+        target_feature = "bmi2",
         target_feature = "avx512f",
         target_feature = "avx512bw",
         target_feature = "avx512dq",
@@ -300,7 +303,7 @@ compile_error!(
     ))
 ))]
 compile_error!(
-    "scrimp_backend=\"avx512\" needs x86_64 with target features avx512f, avx512bw, avx512dq and avx512vl: add -Ctarget-feature=+avx512f,+avx512bw,+avx512dq,+avx512vl"
+    "scrimp_backend=\"avx512\" needs x86_64 with target features bmi2, avx512f, avx512bw, avx512dq and avx512vl: add -Ctarget-feature=+bmi2,+avx512f,+avx512bw,+avx512dq,+avx512vl"
 );
 #[cfg(all(scrimp_backend = "neon", not(target_arch = "aarch64")))]
 compile_error!("scrimp_backend=\"neon\" needs target_arch aarch64");

@@ -14,7 +14,7 @@ use crate::backend::{Backend, Dispatch, Kernel};
 use crate::nn::attention::{QUERIES, WindowAttention};
 use crate::nn::depthwise::Depthwise;
 use crate::nn::matmul::{MatMul, Start};
-use crate::nn::{LayerNorm, gelu_f32_in_place_on};
+use crate::nn::{LayerNorm, add, gelu_f32_in_place_on};
 
 /// The weights of a block.
 pub(crate) struct Block<'m> {
@@ -74,9 +74,7 @@ impl<'m> Block<'m> {
 
         window.gather(grid, features, z);
         self.norm1.run_on(d, z, u).ok()?;
-        for (u, &m) in u.iter_mut().zip(self.modulator) {
-            *u += m;
-        }
+        add(self.modulator, u);
 
         {
             let (q, rest) = rest.split_at_mut_checked(t * c)?;
@@ -93,11 +91,9 @@ impl<'m> Block<'m> {
             let seam = window.seam(grid);
             let position_bias = self.position_bias;
             d.run(WindowAttention { q, k, v, position_bias, seam, scores, out, side, heads: self.heads, channels: c });
-            macs += (2 * t * t * c) as u64;
+            macs += 2 * (t * t) as u64 * c as u64;
             macs += linear(d, t, (u, c), (self.proj.0, c), Start::Bias(self.proj.1), (q, c));
-            for (z, &p) in z.iter_mut().zip(q.iter()) {
-                *z += p;
-            }
+            add(q, z);
         }
 
         self.norm2.run_on(d, z, u).ok()?;
@@ -117,9 +113,7 @@ impl<'m> Block<'m> {
         macs += (9 * t * hidden) as u64;
         gelu_f32_in_place_on(d, second);
         macs += linear(d, t, (second, hidden), (self.fc2.0, c), Start::Bias(self.fc2.1), (u, c));
-        for (z, &u) in z.iter_mut().zip(u.iter()) {
-            *z += u;
-        }
+        add(u, z);
         window.scatter(grid, z, features);
         Some(macs)
     }
@@ -136,7 +130,7 @@ pub(super) fn linear<D: Dispatch>(
     (y, outputs): (&mut [f32], usize),
 ) -> u64 {
     d.run(MatMul { x, x_stride: inputs, w, w_stride, start, y, y_stride: outputs, rows, inputs, outputs });
-    (rows * inputs * outputs) as u64
+    rows as u64 * (inputs * outputs) as u64
 }
 
 /// `to[c][r] = from[r][c]`.

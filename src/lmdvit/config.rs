@@ -111,7 +111,7 @@ pub struct CellNet {
 }
 
 /// A convolution of a mask net. Zeros stand beyond the image: `dilation * (kernel - 1) / 2` on each side if `kernel` is
-/// odd, none if `kernel == stride`.
+/// odd, none if it is even.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MaskLayer {
@@ -141,10 +141,10 @@ impl CellNet {
 
     const fn check(&self, cell: usize) -> Result<(), Error> {
         if !self.threshold.is_finite() || self.dilate > 8 {
-            return config(error::Config::Number);
+            return config(error::Rule::Number);
         }
         if self.count == 0 || self.count > MAX_MASK_LAYERS {
-            return config(error::Config::MaskLayer);
+            return config(error::Rule::MaskLayer);
         }
         let mut stride = 1;
         let mut i = 0;
@@ -153,15 +153,15 @@ impl CellNet {
             let odd = l.kernel % 2 == 1 && l.kernel <= 7 && l.stride >= 1 && l.stride <= l.kernel && l.stride <= 4;
             let patchify = l.kernel == l.stride && l.kernel >= 1 && l.kernel <= 16 && l.dilation == 1;
             if !(odd || patchify) || l.dilation == 0 || l.dilation > 16 || l.outputs == 0 || l.outputs > 1024 {
-                return config(error::Config::MaskLayer);
+                return config(error::Rule::MaskLayer);
             }
-            stride *= l.stride;
+            stride = l.stride.saturating_mul(stride);
             i += 1;
         }
         if self.layer(self.count - 1).outputs != 1 {
-            return config(error::Config::MaskLayer);
+            return config(error::Rule::MaskLayer);
         }
-        if stride != cell { config(error::Config::CellSize) } else { Ok(()) }
+        if stride != cell { config(error::Rule::CellSize) } else { Ok(()) }
     }
 }
 
@@ -178,12 +178,10 @@ impl Config {
         if model.len() < HEADER + SECTION * SECTIONS.len() {
             return Err(missing());
         }
-        let offset = u32_at(model, at + 4) as usize;
-        if u32_at(model, at + 8) as usize != CONFIG_BYTES || offset > model.len() || model.len() - offset < CONFIG_BYTES
-        {
+        if u32_at(model, at + 8) as usize != CONFIG_BYTES {
             return Err(missing());
         }
-        let Some((_, rest)) = model.split_at_checked(offset) else { return Err(missing()) };
+        let Some((_, rest)) = model.split_at_checked(u32_at(model, at + 4) as usize) else { return Err(missing()) };
         let Some((bytes, _)) = rest.split_at_checked(CONFIG_BYTES) else { return Err(missing()) };
         Self::from_bytes(bytes)
     }
@@ -197,7 +195,7 @@ impl Config {
             return Err(missing());
         }
         if u32_at(bytes, 0) != u32::from_le_bytes(KIND) {
-            return config(error::Config::Kind);
+            return config(error::Rule::Kind);
         }
         let mut widths = [0; MAX_LEVELS];
         let mut i = 0;
@@ -215,12 +213,12 @@ impl Config {
         let skip = match u8_at(bytes, 8) {
             0 => Skip::Add,
             1 => Skip::Concat,
-            _ => return config(error::Config::Skip),
+            _ => return config(error::Rule::Skip),
         };
         let leff_padding = match u8_at(bytes, 10) {
             0 => Padding::Zero,
             1 => Padding::Reflect,
-            _ => return config(error::Config::LeffPadding),
+            _ => return config(error::Rule::LeffPadding),
         };
         let decision = match u8_at(bytes, 16) {
             0 => Decision::Cells(Cells {
@@ -228,9 +226,12 @@ impl Config {
                 previous: if u8_at(bytes, NETS[1] + 5) == 0 { None } else { Some(cell_net(bytes, NETS[1])) },
             }),
             1 => Decision::Predictors { beta: f32_at(bytes, 20) },
-            _ => return config(error::Config::Decision),
+            _ => return config(error::Rule::Decision),
         };
         let flags = u8_at(bytes, 11);
+        if flags > 3 {
+            return config(error::Rule::Flags);
+        }
         let this = Self {
             space_to_depth: u8_at(bytes, 4) as usize,
             levels: u8_at(bytes, 5) as usize,
@@ -253,7 +254,7 @@ impl Config {
         }
     }
 
-    /// The bytes that [`from_bytes`](Self::from_bytes) reads.
+    /// The bytes that [`from_bytes`](Self::from_bytes) reads, for a configuration that [`check`](Self::check) took.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; CONFIG_BYTES] {
         let mut bytes = [0; CONFIG_BYTES];
@@ -301,28 +302,28 @@ impl Config {
     /// `Error::Config` that names the first rule it breaks.
     pub const fn check(&self) -> Result<(), Error> {
         if self.space_to_depth != 1 && self.space_to_depth != 2 {
-            return config(error::Config::SpaceToDepth);
+            return config(error::Rule::SpaceToDepth);
         }
         if self.levels == 0 || self.levels > MAX_LEVELS {
-            return config(error::Config::Levels);
+            return config(error::Rule::Levels);
         }
         if self.window < 2 || self.window > 16 || self.window % 2 == 1 {
-            return config(error::Config::Window);
+            return config(error::Rule::Window);
         }
         if self.ffn_ratio == 0 || self.ffn_ratio > 8 {
-            return config(error::Config::FfnRatio);
+            return config(error::Rule::FfnRatio);
         }
         if self.down_kernel != 2 && self.down_kernel != 4 {
-            return config(error::Config::DownKernel);
+            return config(error::Rule::DownKernel);
         }
         if !self.in_slope.is_finite() {
-            return config(error::Config::Number);
+            return config(error::Rule::Number);
         }
         let mut l = 0;
         while l < MAX_LEVELS {
             let width = at(&self.widths, l);
             if (l < self.levels) != (width > 0) || width > 4096 {
-                return config(error::Config::Width);
+                return config(error::Rule::Width);
             }
             l += 1;
         }
@@ -330,26 +331,26 @@ impl Config {
         while k < MAX_STAGES {
             let (depth, heads) = (self.depth(k), self.heads(k));
             if (k < self.stages()) != (depth > 0) || depth > 255 {
-                return config(error::Config::Depth);
+                return config(error::Rule::Depth);
             }
             if (k < self.stages()) != (heads > 0) || heads > 255 {
-                return config(error::Config::Heads);
+                return config(error::Rule::Heads);
             }
             if k < self.stages() && !self.width(k).is_multiple_of(at_least_1(heads)) {
-                return config(error::Config::Heads);
+                return config(error::Rule::Heads);
             }
             k += 1;
         }
         match &self.decision {
             Decision::Predictors { beta } => {
                 if !(*beta > 0.0 && *beta < 1.0) {
-                    return config(error::Config::Number);
+                    return config(error::Rule::Number);
                 }
                 // The predictor's last hidden layer has a quarter of the width.
                 let mut k = 0;
                 while k < self.stages() {
                     if self.width(k) < 4 {
-                        return config(error::Config::Width);
+                        return config(error::Rule::Width);
                     }
                     k += 1;
                 }
@@ -407,6 +408,12 @@ impl Config {
         at_least_1(unit)
     }
 
+    /// Rows and columns of the cells that an image of this size has.
+    #[must_use]
+    pub const fn cells(&self, width: usize, height: usize) -> (usize, usize) {
+        (height.div_ceil(self.cell()), width.div_ceil(self.cell()))
+    }
+
     /// Tokens of a window.
     #[must_use]
     pub const fn tokens(&self) -> usize {
@@ -442,12 +449,12 @@ impl Config {
     }
 }
 
-const fn config<T>(what: error::Config) -> Result<T, Error> {
+const fn config<T>(what: error::Rule) -> Result<T, Error> {
     Err(Error::Config { what })
 }
 
 const fn missing() -> Error {
-    Error::Config { what: error::Config::Missing }
+    Error::Config { what: error::Rule::Missing }
 }
 
 const fn cell_net(bytes: &[u8], at: usize) -> CellNet {

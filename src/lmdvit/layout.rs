@@ -25,7 +25,7 @@ impl Sizes {
     /// Bytes of all three together.
     #[must_use]
     pub const fn bytes(&self) -> usize {
-        4 * (self.features + self.scratch) + self.cells
+        self.features.saturating_add(self.scratch).saturating_mul(4).saturating_add(self.cells)
     }
 }
 
@@ -92,7 +92,6 @@ impl Config {
     /// Sizes at compile time:
     /// ```
     /// use scrimp::lmdvit::{Config, Sizes};
-    /// static MODEL: &[u8] = scrimp::include_model!("../../tests/vectors/lmdvit/mini.scrimp");
     /// const CONFIG: Config = scrimp::expect!(Config::of_model(include_bytes!("../../tests/vectors/lmdvit/mini.scrimp")));
     /// const SIZES: Sizes = scrimp::expect!(CONFIG.sizes(16, 16));
     /// let features = [0.0f32; SIZES.features];
@@ -126,11 +125,11 @@ impl Config {
             let positions = layout.positions(self.level(k));
             let (c, r) = (self.width(k), self.ffn_ratio);
             let block = 4 * c * c + 2 * self.tokens() * c + 2 * r * c * c + 9 * r * c;
-            macs += positions * (self.depth(k) * block) as u64;
+            macs = macs.saturating_add(positions.saturating_mul(self.depth(k) as u64).saturating_mul(block as u64));
             if k > 0 {
                 let level = self.width(k - 1) * self.level_width(self.level(k));
                 let taps = if self.is_decoder(k) { 1 } else { self.down_kernel * self.down_kernel };
-                macs += positions * (taps * level) as u64;
+                macs = macs.saturating_add(positions.saturating_mul((taps * level) as u64));
             }
             k += 1;
         }
@@ -224,7 +223,9 @@ impl Layout {
         let features = if net > mask { net } else { mask };
         let most = (usize::MAX / 16) as u64;
         if features > most || cells > most {
-            return Err(Error::TooLarge { what: Arg::Image, max: usize::MAX / 16, got: width.saturating_mul(height) });
+            let (what, got) = if features > most { (Arg::Features, features) } else { (Arg::Cells, cells) };
+            let got = if got > usize::MAX as u64 { usize::MAX } else { got as usize };
+            return Err(Error::TooLarge { what, max: usize::MAX / 16, got });
         }
         this.sizes = Sizes { features: features as usize, scratch: config.scratch(), cells: cells as usize };
         Ok(this)
@@ -253,7 +254,7 @@ impl Layout {
         ((height / self.config.cell()) >> l, (width / self.config.cell()) >> l)
     }
 
-    /// The level-`l` positions as stage `k` sees them; level and width follow from `k`.
+    /// The positions of a level as stage `k` sees them.
     pub(crate) const fn grid(&self, k: usize) -> Grid {
         let config = &self.config;
         let level = config.level(k);
@@ -317,7 +318,7 @@ const fn window_scratch(tokens: usize, channels: usize, ratio: usize) -> usize {
     2 * tokens * channels + max(attention, hidden)
 }
 
-/// Three buffers for the layers of [`PATCHES`] positions, and the mean.
+/// Two buffers for the layers of [`PATCHES`] positions, and the mean.
 const fn predictor_scratch(channels: usize) -> usize {
     (2 * PATCHES + 1) * channels
 }

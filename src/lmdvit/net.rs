@@ -4,7 +4,7 @@ use super::block::Block;
 use super::cells::{self, ACTIVE, DECODED, ENCODED, Level};
 use super::config::{Config, Decision};
 use super::frame::Frame;
-use super::layout::{Grid, Layout, Sizes};
+use super::layout::{Grid, Layout};
 use super::mask_net;
 use super::predictor::Predictor;
 use super::watch::{Features, Watch};
@@ -15,7 +15,7 @@ use crate::error::{Arg, Error, length};
 use crate::math::sigmoid;
 use crate::model::Model;
 use crate::nn::conv::Conv;
-use crate::nn::copy;
+use crate::nn::{add, copy};
 
 /// What the gate of a residual never falls below.
 const GATE_FLOOR: f32 = 0.1;
@@ -35,7 +35,7 @@ pub struct LmdVit<'m> {
 pub enum Policy<'a> {
     /// Those that the network itself decides on.
     Own,
-    /// Every one.
+    /// Every one, also those that hold nothing but padding.
     All,
     /// None: the output is the input.
     None,
@@ -60,7 +60,7 @@ pub struct Workspace<'a> {
 pub struct Stats {
     /// Cells of the image.
     pub cells: usize,
-    /// Cells of the image that were active; with predictors, 0.
+    /// Cells of the image that were active; 0 where predictors decided.
     pub active_cells: usize,
     /// Windows of all blocks.
     pub windows: usize,
@@ -80,27 +80,20 @@ impl Stats {
     /// All multiply-accumulates.
     #[must_use]
     pub const fn macs(&self) -> u64 {
-        self.mask_macs + self.predictor_macs + self.conv_macs + self.window_macs
+        let decision = self.mask_macs.saturating_add(self.predictor_macs);
+        decision.saturating_add(self.conv_macs).saturating_add(self.window_macs)
     }
 
     /// Adds what another run did, tile by tile for example.
     pub fn add(&mut self, other: &Self) {
-        self.cells += other.cells;
-        self.active_cells += other.active_cells;
-        self.windows += other.windows;
-        self.active_windows += other.active_windows;
-        self.mask_macs += other.mask_macs;
-        self.predictor_macs += other.predictor_macs;
-        self.conv_macs += other.conv_macs;
-        self.window_macs += other.window_macs;
-    }
-}
-
-impl Config {
-    /// Rows and columns of the cells that an image of this size has.
-    #[must_use]
-    pub const fn cells(&self, width: usize, height: usize) -> (usize, usize) {
-        (height.div_ceil(self.cell()), width.div_ceil(self.cell()))
+        self.cells = self.cells.saturating_add(other.cells);
+        self.active_cells = self.active_cells.saturating_add(other.active_cells);
+        self.windows = self.windows.saturating_add(other.windows);
+        self.active_windows = self.active_windows.saturating_add(other.active_windows);
+        self.mask_macs = self.mask_macs.saturating_add(other.mask_macs);
+        self.predictor_macs = self.predictor_macs.saturating_add(other.predictor_macs);
+        self.conv_macs = self.conv_macs.saturating_add(other.conv_macs);
+        self.window_macs = self.window_macs.saturating_add(other.window_macs);
     }
 }
 
@@ -142,8 +135,9 @@ impl<'m> LmdVit<'m> {
     /// input, byte for byte (with [`Decision::Predictors`] only if no window was active at all).
     ///
     /// # Errors
-    /// `Error::Length` that names the buffer; `Error::Length` for a `previous` of another size; `Error::Missing` if
-    /// there is a previous frame but no mask net for two. `out` is then untouched.
+    /// `Error::Length` that names the buffer or the map of cells; `Error::Size` for a `previous` of another size;
+    /// `Error::Missing` if there is a previous frame but no mask net for two; `Error::TooLarge` for an image whose buffers
+    /// this machine cannot address. `out` is then untouched.
     pub fn run(
         &self,
         frame: Frame<'_>,
@@ -194,7 +188,7 @@ impl<'m> LmdVit<'m> {
     /// Only decides: writes 1 for an active cell and 0 for another into `map`, as [`Policy::Cells`] takes it.
     ///
     /// # Errors
-    /// As [`run`](Self::run); `Error::Config` if predictors decide, as they need the features.
+    /// As [`run`](Self::run); `Error::Missing` if predictors decide, as they need the features.
     pub fn decide(
         &self,
         frame: Frame<'_>,
@@ -202,14 +196,29 @@ impl<'m> LmdVit<'m> {
         map: &mut [u8],
         work: &mut Workspace<'_>,
     ) -> Result<Stats, Error> {
-        let (layout, _) = self.check(&frame, previous.as_ref(), Policy::Own, work)?;
+        self.decide_on(Auto, frame, previous, map, work)
+    }
+
+    /// [`decide`](Self::decide) under a backend of your choice.
+    ///
+    /// # Errors
+    /// As [`decide`](Self::decide).
+    pub fn decide_on<D: Dispatch>(
+        &self,
+        backend: D,
+        frame: Frame<'_>,
+        previous: Option<Frame<'_>>,
+        map: &mut [u8],
+        work: &mut Workspace<'_>,
+    ) -> Result<Stats, Error> {
         if matches!(self.config.decision, Decision::Predictors { .. }) {
-            return Err(Error::Config { what: crate::error::Config::Decision });
+            return Err(Error::Missing { what: Arg::MaskNet });
         }
+        let layout = self.check(&frame, previous.as_ref(), Policy::Own, work)?;
         let (rows, cols) = self.config.cells(frame.width(), frame.height());
         length(Arg::Cells, rows * cols, map.len())?;
         let mut stats = Stats::default();
-        self.mask(Auto, &layout, &frame, previous.as_ref(), work, &mut stats, &mut ());
+        self.mask(backend, &layout, &frame, previous.as_ref(), work, &mut stats, &mut ());
         let level = Level::of(&layout, 0);
         for ((row, col), cell) in Level::grid(rows, cols).zip(map.iter_mut()) {
             *cell = level.get(work.cells, row, col) & ACTIVE;
@@ -226,7 +235,7 @@ impl<'m> LmdVit<'m> {
         previous: Option<&Frame<'_>>,
         policy: Policy<'_>,
         work: &Workspace<'_>,
-    ) -> Result<(Layout, Sizes), Error> {
+    ) -> Result<Layout, Error> {
         let layout = Layout::new(&self.config, frame.width(), frame.height())?;
         let sizes = layout.sizes;
         let at_least = |what, want, got| if got < want { Err(Error::Length { what, want, got }) } else { Ok(()) };
@@ -234,8 +243,9 @@ impl<'m> LmdVit<'m> {
         at_least(Arg::Scratch, sizes.scratch, work.scratch.len())?;
         at_least(Arg::Cells, sizes.cells, work.cells.len())?;
         if let Some(previous) = previous {
-            if (previous.width(), previous.height()) != (frame.width(), frame.height()) {
-                return Err(Error::Length { what: Arg::Previous, want: frame.rgb().len(), got: previous.rgb().len() });
+            let (want, got) = ([frame.width(), frame.height()], [previous.width(), previous.height()]);
+            if want != got {
+                return Err(Error::Size { what: Arg::Previous, want, got });
             }
             if matches!(policy, Policy::Own) && self.config.mask_net(true).is_none() {
                 return Err(Error::Missing { what: Arg::PreviousNet });
@@ -245,7 +255,7 @@ impl<'m> LmdVit<'m> {
             let (rows, cols) = self.config.cells(frame.width(), frame.height());
             length(Arg::Cells, rows * cols, map.len())?;
         }
-        Ok((layout, sizes))
+        Ok(layout)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the arguments of `run`, and two more")]
@@ -255,23 +265,23 @@ impl<'m> LmdVit<'m> {
         frame: Frame<'_>,
         previous: Option<Frame<'_>>,
         policy: Policy<'_>,
-        sink: Sink<'_>,
+        mut sink: Sink<'_>,
         work: &mut Workspace<'_>,
         watch: &mut W,
     ) -> Result<Stats, Error> {
-        let (layout, sizes) = self.check(&frame, previous.as_ref(), policy, work)?;
+        let layout = self.check(&frame, previous.as_ref(), policy, work)?;
+        let sizes = layout.sizes;
         // From here on lengths are exact, and nothing fails.
         let mut work = Workspace {
             features: work.features.get_mut(..sizes.features).unwrap_or(&mut []),
             scratch: work.scratch.get_mut(..sizes.scratch).unwrap_or(&mut []),
             cells: work.cells.get_mut(..sizes.cells).unwrap_or(&mut []),
         };
-        let mut sink = sink;
         sink.start(&frame);
         let mut stats = Stats::default();
         let keep = self.decide_cells(d, &layout, &frame, previous.as_ref(), policy, &mut work, &mut stats, watch);
         for k in 0..self.config.stages() {
-            stats.windows += self.config.depth(k) * layout.grid(k).positions() / self.config.tokens().max(1);
+            stats.windows += layout.grid(k).positions() / self.config.tokens().max(1) * self.config.depth(k);
         }
         let cells = matches!(self.config.decision, Decision::Cells(_));
         let nothing = match keep {
@@ -417,7 +427,7 @@ impl<'m> LmdVit<'m> {
         }
         let (above, below) = work.features.split_at_mut_checked(from.start)?;
         let from = Grid { start: 0, ..from };
-        let add = matches!(self.config.skip, super::config::Skip::Add);
+        let add_skip = matches!(self.config.skip, super::config::Skip::Add);
         let (inputs, outputs) = (from.channels, conv.outputs);
         let mut macs = 0;
         // One matrix for each of the four positions that a position below becomes.
@@ -431,10 +441,8 @@ impl<'m> LmdVit<'m> {
                 |(y, x), patch| copy(from.get(below, y / 2, x / 2), patch),
                 |(y, x), result| {
                     let to = to.get_mut(above, y, x);
-                    if add {
-                        for (to, &v) in to.iter_mut().zip(result.iter()) {
-                            *to += v;
-                        }
+                    if add_skip {
+                        add(result, to);
                     } else {
                         copy(result, to);
                     }
@@ -584,11 +592,7 @@ impl Sink<'_> {
     /// The output of a run that changes nothing.
     fn start(&mut self, frame: &Frame<'_>) {
         match self {
-            Self::U8(out) => {
-                for (to, &from) in out.iter_mut().zip(frame.rgb()) {
-                    *to = from;
-                }
-            }
+            Self::U8(out) => copy(frame.rgb(), out),
             Self::F32(out) => {
                 for (to, &from) in out.iter_mut().zip(frame.rgb()) {
                     *to = f32::from(from) / 255.0;

@@ -81,10 +81,10 @@ pub(super) const PREDICTOR: usize = 12;
 const CONV: usize = 2;
 
 impl Config {
-    /// All tensors, in the order of the model.
+    /// All tensors, in the order of the model; none if the configuration contradicts itself.
     #[must_use]
     pub const fn tensors(&self) -> TensorSpecs<'_> {
-        TensorSpecs { config: self, next: 0 }
+        TensorSpecs { config: self, sound: self.check().is_ok(), next: 0 }
     }
 
     pub(super) const fn mask_net(&self, previous: bool) -> Option<&CellNet> {
@@ -260,6 +260,7 @@ impl Config {
 #[derive(Clone, Debug)]
 pub struct TensorSpecs<'c> {
     config: &'c Config,
+    sound: bool,
     next: usize,
 }
 
@@ -267,6 +268,9 @@ impl Iterator for TensorSpecs<'_> {
     type Item = TensorSpec;
 
     fn next(&mut self) -> Option<TensorSpec> {
+        if !self.sound {
+            return None;
+        }
         let spec = self.config.tensor(self.next)?;
         self.next += 1;
         Some(spec)

@@ -63,7 +63,7 @@ impl Tiles {
         if let Err(e) = check_side(Arg::Height, height) {
             return Err(e);
         }
-        if let Err(e) = check_side(Arg::Cols, side) {
+        if let Err(e) = check_side(Arg::Tile, side) {
             return Err(e);
         }
         if overlap >= side.div_ceil(2) {
@@ -132,8 +132,13 @@ impl Tile {
     /// Copies what is run out of the image into `rgb`, `3 * width * height` bytes.
     ///
     /// # Errors
-    /// `Error::Length` if `rgb` has another length; it is then untouched.
+    /// `Error::Length` if `rgb` has another length, `Error::Size` if the tile is not inside the frame; `rgb` is then
+    /// untouched.
     pub fn read(&self, frame: &Frame<'_>, rgb: &mut [u8]) -> Result<(), Error> {
+        let end = [self.x.saturating_add(self.width), self.y.saturating_add(self.height)];
+        if end[0] > frame.width() || end[1] > frame.height() {
+            return Err(Error::Size { what: Arg::Image, want: end, got: [frame.width(), frame.height()] });
+        }
         length(Arg::Output, self.bytes(), rgb.len())?;
         for (row, to) in rgb.chunks_exact_mut(self.width.saturating_mul(3).max(1)).enumerate() {
             let from = byte(self.y.saturating_add(row), self.x, frame.width());
@@ -147,8 +152,20 @@ impl Tile {
     /// Copies what is kept of the result `rgb` into the image `out`, `out_width` pixels wide.
     ///
     /// # Errors
-    /// `Error::Length` if `rgb` has another length than what is run; `out` is then untouched.
+    /// `Error::Length` if `rgb` has another length than what is run or `out` has no whole rows, `Error::Size` if what is
+    /// kept is not inside what is run or not inside `out`; `out` is then untouched.
     pub fn write(&self, rgb: &[u8], out: &mut [u8], out_width: usize) -> Result<(), Error> {
+        let row = out_width.saturating_mul(3).max(1);
+        length(Arg::Output, out.len() / row * row, out.len())?;
+        let out_size = [out_width, out.len() / row];
+        let end = [self.keep_x.saturating_add(self.keep_width), self.keep_y.saturating_add(self.keep_height)];
+        if end[0] > out_size[0] || end[1] > out_size[1] {
+            return Err(Error::Size { what: Arg::Output, want: end, got: out_size });
+        }
+        let run_end = [self.x.saturating_add(self.width), self.y.saturating_add(self.height)];
+        if self.keep_x < self.x || self.keep_y < self.y || end[0] > run_end[0] || end[1] > run_end[1] {
+            return Err(Error::Size { what: Arg::Kept, want: run_end, got: end });
+        }
         length(Arg::Image, self.bytes(), rgb.len())?;
         for row in self.keep_y..self.keep_y.saturating_add(self.keep_height) {
             let from = byte(row.saturating_sub(self.y), self.keep_x.saturating_sub(self.x), self.width);

@@ -1,4 +1,4 @@
-//! `exp` for arguments a softmax has: `x = max - max`, `... - max`, so never above 0.
+//! `exp` for the arguments that a softmax has: never above 0, as the row's maximum was taken off.
 //!
 //! `x = n ln 2 + t`, `|t| <= ln2/2`, `exp(x) = 2^n p(t)`. `n` is rounded by adding 1.5 * 2^23, `ln 2` is taken off in two
 //! parts of which the first has nine trailing zero bits, so that `n * hi` is exact without a fused multiply-add (Cody and

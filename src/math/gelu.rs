@@ -2,7 +2,7 @@
 //!
 //! `Phi(x) = 1/2 + x p(u)`, `u = 2 x^2 / 25 - 1`, with `p` of degree 12, minimax on `|x| <= 5` for the error of the
 //! product; 0 and 1 beyond. No division and no exponential, which vector units of microcontrollers lack.
-//! The coefficients are our own fit (reweighted least squares on Chebyshev nodes; `tools/reference` checks the bound).
+//! The coefficients are our own fit (reweighted least squares on Chebyshev nodes).
 
 use super::Arith;
 

@@ -11,7 +11,7 @@
 //!       "CONF"  the network's configuration
 //!       "TENS"  a record of 48 bytes a tensor
 //!       "NAME"  names, ASCII, one after another
-//!       "DATA"  elements and scales, each 16-byte aligned
+//!       "DATA"  elements, 16-byte aligned, and scales
 //! tensor record
 //!  0  u32 name offset in NAME        4  u16 name length
 //!  6  u8 element type                7  u8 rank (1 to 4)

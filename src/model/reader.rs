@@ -17,12 +17,12 @@ pub struct Model<'m> {
     records: &'m [u8],
     names: &'m [u8],
     data: &'m [u8],
-    bytes: usize,
+    size: usize,
 }
 
 impl fmt::Debug for Model<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Model").field("bytes", &self.bytes).field("tensors", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Model").field("bytes", &self.size).field("tensors", &self.len()).finish_non_exhaustive()
     }
 }
 
@@ -89,7 +89,7 @@ impl<'m> Model<'m> {
             at += SECTION;
         }
         let [config, records, names, data] = sections;
-        let model = Self { config, records, names, data, bytes: bytes.len() };
+        let model = Self { config, records, names, data, size: bytes.len() };
         if records.len() % RECORD != 0 {
             return Err(blob(Check::Section, HEADER + SECTION));
         }
@@ -120,8 +120,8 @@ impl<'m> Model<'m> {
 
     /// Length of the whole blob in bytes: what it takes of the flash.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
-        self.bytes
+    pub const fn size(&self) -> usize {
+        self.size
     }
 
     /// Tensor number `index`.

@@ -7,6 +7,9 @@ use crate::shape::Rows;
 
 /// A fully connected layer: `y[t][o] = bias[o] + Σ_i x[t][i] weight[i][o]`.
 ///
+/// # Accuracy
+/// At most 2e-6 of the sum of the absolute products (against f64, `tests/accuracy.rs`).
+///
 /// Having one tells you that the weights are `inputs x outputs` and the bias is `outputs` long.
 #[derive(Clone, Copy, Debug)]
 pub struct Linear<'a> {

@@ -15,8 +15,16 @@ pub use norm::LayerNorm;
 
 /// Copies as many elements as both have; unlike `copy_from_slice` it cannot panic.
 #[inline(always)]
-pub(crate) fn copy(from: &[f32], to: &mut [f32]) {
+pub(crate) fn copy<T: Copy>(from: &[T], to: &mut [T]) {
     for (to, &from) in to.iter_mut().zip(from) {
         *to = from;
+    }
+}
+
+/// Adds as many elements as both have.
+#[inline(always)]
+pub(crate) fn add(from: &[f32], to: &mut [f32]) {
+    for (to, &from) in to.iter_mut().zip(from) {
+        *to += from;
     }
 }

@@ -8,6 +8,10 @@ use crate::math::Arith;
 const EPSILON: f32 = 1e-5;
 
 /// `y = (x - mean) / sqrt(variance + 1e-5) * weight + bias`, the variance biased, token by token.
+///
+/// # Accuracy
+/// At most 2e-6 relative plus 2e-6 (against f64, `tests/accuracy.rs`) as long as the squares of `x - mean` and their sum
+/// are finite in f32, so for elements up to about 1e18.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerNorm<'a> {
     weight: &'a [f32],

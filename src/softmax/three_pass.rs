@@ -46,13 +46,21 @@ pub fn softmax_f32_on<D: Dispatch>(backend: D, x: &[f32], y: &mut [f32], rows: R
     Ok(())
 }
 
-/// [`softmax_f32`] that overwrites its input.
+/// [`softmax_f32`] that overwrites its input; the same accuracy.
 ///
 /// # Errors
 /// `Error::Length` if `x` is not `rows x cols`; it is then untouched.
 pub fn softmax_f32_in_place(x: &mut [f32], rows: Rows) -> Result<(), Error> {
+    softmax_f32_in_place_on(Auto, x, rows)
+}
+
+/// [`softmax_f32_in_place`] under a backend of your choice.
+///
+/// # Errors
+/// As [`softmax_f32_in_place`].
+pub fn softmax_f32_in_place_on<D: Dispatch>(backend: D, x: &mut [f32], rows: Rows) -> Result<(), Error> {
     rows.check(Arg::X, x.len())?;
-    Auto.run(ThreePass { rows: x, cols: rows.cols() });
+    backend.run(ThreePass { rows: x, cols: rows.cols() });
     Ok(())
 }
 

@@ -113,6 +113,7 @@ fn on<D: Dispatch>(backend: D) {
     let (Ok(net), Ok(frame)) = (net(), frame()) else { return };
     let (previous, mut buffers) = (black_box(Some(frame)), Buffers::new());
     let (mut work, out, out_f32) = buffers.work();
+    let _ = black_box(LmdVit::decide_on(&net, backend, frame, previous, out, &mut work));
     let _ = black_box(LmdVit::run_on(&net, backend, frame, previous, policy(), out, &mut work));
     let _ = black_box(LmdVit::run_f32_on(&net, backend, frame, previous, policy(), out_f32, &mut work, &mut Look));
 }

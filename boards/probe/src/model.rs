@@ -14,7 +14,7 @@ pub(crate) fn calls() {
     let _ = black_box(Model::from_bytes(slice(&BYTES)));
     let Ok(model) = Model::from_bytes_trusted(slice(&BYTES)) else { return };
     let model = black_box(model);
-    black_box((Model::config(&model), Model::len(&model), Model::is_empty(&model), Model::bytes(&model)));
+    black_box((Model::config(&model), Model::len(&model), Model::is_empty(&model), Model::size(&model)));
     let mut tensors = Model::tensors(&model);
     black_box(Tensors::next(&mut tensors));
     let Some(tensor) = Model::tensor(&model, black_box(1)) else { return };

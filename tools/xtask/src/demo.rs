@@ -27,6 +27,10 @@ const BOARD_LIMIT: Duration = Duration::from_secs(600);
 const BOARD_SIDE: u32 = 256;
 /// The side of the picture whose RAM is promised.
 const RAM_SIDE: u32 = 128;
+/// 1.1 MiB.
+const RAM_LIMIT: u64 = 1_153_434;
+/// What the network's own windows may cost on the board, as a part of all windows.
+const WORK_LIMIT: f64 = 0.5;
 /// The record that the README quotes.
 const RECORD: &str = "tests/expected/demo.json";
 
@@ -65,8 +69,8 @@ pub(crate) struct Row {
     pub(crate) instructions: Option<u64>,
     /// Milliseconds on the host.
     pub(crate) milliseconds: Option<f64>,
-    /// Buffers, image in and out, and on a board the stack, in bytes.
-    pub(crate) ram: u64,
+    /// On a board: buffers, all pictures and the stack, in bytes.
+    pub(crate) ram: Option<u64>,
     /// The model in bytes.
     pub(crate) flash: u64,
 }
@@ -131,6 +135,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("{}", ram_line(&ram));
     println!("pictures: {}", folder.display());
     compare(&rows)?;
+    for line in saved(&rows)? {
+        println!("{line}");
+    }
     let record = Record {
         command: "cargo xtask demo --overwrite".into(),
         machine: format!("{BOARD} under QEMU with -icount; host {}", scrimp::backend::name()),
@@ -191,7 +198,7 @@ impl Scene {
             macs: 0,
             instructions: None,
             milliseconds: None,
-            ram: 0,
+            ram: None,
             flash: MODEL.len() as u64,
         }
     }
@@ -220,7 +227,6 @@ impl Scene {
             let result = deblur(&net, &self.blurred, previous, &choice)?;
             let time = start.elapsed();
             let stats = &result.stats;
-            let (width, height) = (self.blurred.width() as usize, self.blurred.height() as usize);
             if windows == "own" {
                 let name = format!("{}_host_{frames}", self.name);
                 pictures(folder, &name, &self.blurred, &result.rgb, &result.mask)?;
@@ -232,7 +238,6 @@ impl Scene {
                 active_windows: share(stats.active_windows, stats.windows),
                 macs: stats.macs(),
                 milliseconds: Some(time.as_secs_f64() * 1e3),
-                ram: (net.config().sizes(width, height)?.bytes() + 6 * width * height) as u64,
                 ..self.row(&result.rgb)
             });
         }
@@ -264,7 +269,7 @@ impl Scene {
             active_windows: share(number("active_windows")? as usize, number("windows")? as usize),
             macs: number("macs")?,
             instructions: Some(number("cost")?),
-            ram: number("ram_buffers")? + number("ram_image")? + number("ram_stack")?,
+            ram: Some(number("ram_buffers")? + number("ram_image")? + number("ram_stack")?),
             flash: number("flash_model")?,
             ..self.row(&picture)
         })
@@ -320,6 +325,8 @@ fn ram(board: &Board, program: &Path, folder: &Path, scene: &Scene) -> Result<Ra
         ram.buffers,
         ram.buffers_used
     );
+    let all = ram.buffers + ram.image + ram.stack;
+    ensure!(all <= RAM_LIMIT, "{RAM_SIDE}x{RAM_SIDE} pixels take {all} bytes of RAM, {RAM_LIMIT} are promised");
     // The same `const fn`s on the host, and the promise that an exact buffer is enough.
     let bytes = Bytes::new(MODEL);
     let model = bytes.model()?;
@@ -348,6 +355,27 @@ fn compare(rows: &[Row]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the network's own windows save on the board, in instructions; an error if that is too little.
+pub(crate) fn saved(rows: &[Row]) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for own in rows.iter().filter(|row| row.windows == "own" && row.instructions.is_some()) {
+        let all = rows.iter().find(|row| row.windows == "all" && row.instructions.is_some() && row.scene == own.scene);
+        let cost = |row: &Row| row.instructions.unwrap_or_default() as f64;
+        let ratio = cost(own) / cost(all.context("the board ran all windows too")?);
+        ensure!(
+            ratio <= WORK_LIMIT,
+            "{} takes {ratio:.2} of the work of all windows, {WORK_LIMIT} are promised",
+            own.scene
+        );
+        let frames = if own.frames == 2 { "two frames" } else { "one frame" };
+        lines.push(format!(
+            "{} on {}, decision from {frames}: {ratio:.2} of the instructions of all windows.",
+            own.scene, own.machine
+        ));
+    }
+    Ok(lines)
 }
 
 /// The `key value` lines of the example.
@@ -396,13 +424,14 @@ pub(crate) fn table(rows: &[Row]) -> String {
     );
     for row in rows {
         let instructions = row.instructions.map_or("-".into(), |n| format!("{:.0}", n as f64 / 1e6));
+        let ram = row.ram.map_or("-".into(), |n| format!("{:.0}", n as f64 / 1024.0));
         let decision = match (row.windows.as_str(), row.frames) {
             ("all", _) => "none",
             (_, 2) => "two frames",
             _ => "one frame",
         };
         text += &format!(
-            "| {} {}x{} | {} ({}) | {} | {decision} | {:.2} -> {:.2} | {:.2} -> {:.2} | {:.1} % | {:.1} % | {:.0} | {instructions} | {:.0} | {:.0} | {} |\n",
+            "| {} {}x{} | {} ({}) | {} | {decision} | {:.2} -> {:.2} | {:.2} -> {:.2} | {:.1} % | {:.1} % | {:.0} | {instructions} | {ram} | {:.0} | {} |\n",
             row.scene,
             row.side[0],
             row.side[1],
@@ -416,7 +445,6 @@ pub(crate) fn table(rows: &[Row]) -> String {
             100.0 * row.active_cells,
             100.0 * row.active_windows,
             row.macs as f64 / 1e6,
-            row.ram as f64 / 1024.0,
             row.flash as f64 / 1024.0,
             row.bits,
         );

@@ -19,6 +19,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
     let mut text = before.clone();
     for (name, block) in [
         ("demo", demo::table(&record.rows)),
+        ("saved", demo::saved(&record.rows)?.join("\n") + "\n"),
         ("ram", demo::ram_line(&record.ram) + "\n"),
         ("quality", quality::table()?),
         ("sizes", size::table(&Board::all()?)?),

@@ -1,0 +1,66 @@
+//! The model that ships, on pictures without blur and on extremes: what it decides, and that it stays finite.
+
+use std::path::Path;
+
+use image::RgbImage;
+use scrimp::lmdvit::LmdVit;
+use scrimp_cli::blob::Bytes;
+use scrimp_cli::deblur::{Choice, MODEL, deblur};
+
+/// Cells that may be active in a photo without any blur, by the frames that the decision saw. The average over many
+/// photos is lower (README); a single photo with large defocused parts is the worst case.
+const SHARP: [f64; 2] = [0.40, 0.02];
+
+fn share(picture: &RgbImage, previous: Option<&RgbImage>) -> f64 {
+    let bytes = Bytes::new(MODEL);
+    let model = bytes.model().expect("a model");
+    let net = LmdVit::new(&model).expect("a network");
+    let result = deblur(&net, picture, previous, &Choice::Own).expect("it runs");
+    result.stats.active_cells as f64 / result.stats.cells as f64
+}
+
+#[test]
+fn sharp_photos_keep_most_cells_inactive() {
+    for name in ["spoon", "dandelion"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/data/{name}_sharp.png"));
+        let photo = image::open(path).expect("a photo").into_rgb8();
+        let (one, two) = (share(&photo, None), share(&photo, Some(&photo)));
+        println!("{name}: {:.1} % of cells from one frame, {:.1} % from two", 100.0 * one, 100.0 * two);
+        assert!(one <= SHARP[0] && two <= SHARP[1], "{name}: {one} from one frame, {two} from two");
+    }
+}
+
+#[test]
+fn extremes_are_decided_and_run() {
+    let picture = |f: fn(u32, u32) -> u8| RgbImage::from_fn(128, 96, |x, y| image::Rgb([f(x, y); 3]));
+    for (name, picture) in [
+        ("black", picture(|_, _| 0)),
+        ("white", picture(|_, _| 255)),
+        ("checkerboard", picture(|x, y| if (x + y) % 2 == 0 { 255 } else { 0 })),
+        ("one bright pixel", picture(|x, y| if (x, y) == (60, 40) { 255 } else { 0 })),
+    ] {
+        let (one, two) = (share(&picture, None), share(&picture, Some(&picture)));
+        println!("{name}: {:.1} % of cells from one frame, {:.1} % from two", 100.0 * one, 100.0 * two);
+        assert!(two <= SHARP[1], "{name}: nothing moved, but {two} of the cells are active");
+        let bytes = Bytes::new(MODEL);
+        let model = bytes.model().expect("a model");
+        let net = LmdVit::new(&model).expect("a network");
+        let all = deblur(&net, &picture, None, &Choice::All).expect("it runs").rgb;
+        let moved = all.as_raw().iter().zip(picture.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>();
+        println!("    all windows change a colour by {:.2} on average", moved as f64 / all.len() as f64);
+    }
+}
+
+#[test]
+fn the_model_is_the_trained_weights() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let weights = std::fs::read(root.join("tools/train/weights/lmdvit-t16.safetensors")).expect("weights");
+    let text = std::fs::read_to_string(root.join("tools/train/weights/lmdvit-t16.toml")).expect("a description");
+    let config = scrimp_cli::description::Description::parse(&text).and_then(|d| d.config()).expect("a description");
+    let tensors = safetensors::SafeTensors::deserialize(&weights).expect("safetensors");
+    let model = scrimp_cli::convert::pack(&config, &tensors, "").expect("a model");
+    assert!(
+        model == MODEL,
+        "examples/data/lmdvit-t16.scrimp is stale; mend it with\n    w=tools/train/weights/lmdvit-t16; cargo run -p scrimp-cli -- convert $w.safetensors $w.toml examples/data/lmdvit-t16.scrimp"
+    );
+}
