@@ -3,12 +3,12 @@
 //! `cargo run --example conformance`, or `cargo xtask board mps3-an547 conformance`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use scrimp_rt::{BACKEND, BOARD, RAM, println};
+use scrimp_rt::{BACKEND, BOARD, RAM, println, stack_high_water};
 
 scrimp_rt::entry!(run);
 
 fn run() -> Result<(), &'static str> {
-    let (mut passed, mut failed) = (0, 0);
+    let (mut passed, mut failed, mut ram) = (0, 0, 0);
     println!("{BOARD}, backend {}", scrimp::backend::name());
     if BACKEND.is_some_and(|backend| backend != scrimp::backend::NAME) {
         return Err("this is not the backend of the board: its config.toml was not applied");
@@ -19,7 +19,13 @@ fn run() -> Result<(), &'static str> {
             println!("skipped {name} on {backend}: needs {} bytes of RAM, {BOARD} has {RAM}", case.ram);
             return;
         }
+        ram = ram.max(case.ram);
         match case.run() {
+            Some(_) if stack_high_water() > ram => {
+                println!("FAILED {name} on {backend}: says {ram} bytes of RAM, took {}", stack_high_water());
+                failed += 1;
+                ram = stack_high_water();
+            }
             None => println!("skipped {name} on {backend}: this CPU lacks it"),
             Some(Ok(())) => {
                 println!("ok {name} on {backend}");

@@ -63,7 +63,16 @@ fn exp_of_sum<A: Arith>(a: A, x: f32, tail: f32) -> f32 {
     p = a.fma(p, t, P[1]);
     p = a.fma(p, t, P[0]);
     let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-    if x < LOWEST { 0.0 } else { p * power }
+    if is_below_lowest(x) { 0.0 } else { p * power }
+}
+
+/// `x < LOWEST`, and false for NaN. In bits, as LLVM (rustc 1.95, 1.96) compiles `x < constant` for Helium to a comparison
+/// that is true for NaN.
+#[inline(always)]
+fn is_below_lowest(x: f32) -> bool {
+    const FIRST: u32 = LOWEST.to_bits() + 1;
+    const LAST: u32 = f32::NEG_INFINITY.to_bits();
+    x.to_bits().wrapping_sub(FIRST) <= LAST - FIRST
 }
 
 /// `1 / (1 + e^-x)`; NaN for NaN.

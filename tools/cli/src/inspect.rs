@@ -26,7 +26,7 @@ fn text(bytes: &Bytes, name: &str, tensors: bool) -> Result<String> {
     let net = LmdVit::new(&model)?;
     let config = net.config();
     let parameters: usize = model.tensors().map(|t| t.shape().iter().product::<usize>()).sum();
-    let mut text = format!("{} bytes, {} tensors, {parameters} parameters\n\n", model.bytes(), model.len());
+    let mut text = format!("{} bytes, {} tensors, {parameters} parameters\n\n", model.size(), model.len());
     text += &Description::of(config, name).to_text()?;
     text += "\nimage        RAM [KiB]   all windows [million multiply-accumulates]\n";
     for side in [64, 128, 256, 512] {

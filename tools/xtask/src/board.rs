@@ -99,6 +99,16 @@ impl Board {
         Ok(cargo)
     }
 
+    /// Builds every example that runs here, side by side.
+    pub(crate) fn build_examples(&self) -> Result<()> {
+        let mut cargo = self.cargo("build")?;
+        cargo.args(["-p", "scrimp"]);
+        for example in self.examples()? {
+            cargo.args(["--example", &example]);
+        }
+        process::run(&format!("build the examples for {}", self.name), &mut cargo, LONG)?.check().map(drop)
+    }
+
     /// Builds an example of the library; gives the program's path.
     pub(crate) fn build_example(&self, example: &str) -> Result<PathBuf> {
         let there = self.examples()?;

@@ -42,11 +42,12 @@ enum Task {
         name: String,
         /// A file of examples/
         example: String,
-        /// Arguments of the example; they cannot contain blanks
-        args: Vec<String>,
-        /// Seconds after which the board counts as hung
+        /// Seconds after which the board counts as hung; stands before the name
         #[arg(long, default_value_t = 600)]
         limit: u64,
+        /// Arguments of the example; they cannot contain blanks
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
     },
     /// List the boards
     Boards,

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::{env, fs};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::board::Board;
 use crate::process::{self, LONG};
@@ -51,7 +51,8 @@ impl Toolchain {
     /// The line that `rustc -V` prints.
     pub(crate) fn version(self) -> Result<String> {
         let rustc = if self == Self::Debian { DEBIAN_RUSTC } else { "rustc" };
-        Ok(process::run("rustc -V", Command::new(rustc).arg("-V"), LONG)?.check()?.stdout.trim().to_owned())
+        let version = stdout_of(rustc, &["-V"]).with_context(|| format!("{rustc} does not run"))?;
+        Ok(version.trim().to_owned())
     }
 }
 

@@ -12,6 +12,9 @@ use crate::panics;
 use crate::setup::Toolchain;
 use crate::workspace;
 
+/// Symbols that are worth a line.
+const LARGEST: usize = 10;
+
 /// A committed measurement.
 #[derive(Deserialize, Serialize)]
 struct Record {
@@ -25,11 +28,9 @@ struct Record {
     largest: Vec<Symbol>,
 }
 
-/// Measures the probe, prints it, and compares it with the record or writes that.
+/// Measures the probe, prints it with its largest symbols, and compares it with the record or writes that.
 pub(crate) fn run(board: &Board, overwrite: bool) -> Result<()> {
-    let (sizes, largest) = elf::measure(&panics::probe(board)?, 10)?;
-    let Sizes { text, rodata, data, bss } = sizes;
-    println!("{:12} text {text:7}  rodata {rodata:6}  data {data:5}  bss {bss:6}", board.name);
+    let (sizes, largest) = measure(board)?;
     for Symbol { name, size } in &largest {
         println!("    {size:7} {name}");
     }
@@ -42,6 +43,19 @@ pub(crate) fn run(board: &Board, overwrite: bool) -> Result<()> {
         return Ok(());
     }
     compare(board, &rustc, sizes)
+}
+
+/// Measures the probe, prints it in one line, and compares it with the record.
+pub(crate) fn check(board: &Board) -> Result<()> {
+    let (sizes, _) = measure(board)?;
+    compare(board, &Toolchain::for_target(&board.target)?.version()?, sizes)
+}
+
+fn measure(board: &Board) -> Result<(Sizes, Vec<Symbol>)> {
+    let (sizes, largest) = elf::measure(&panics::probe(board)?, LARGEST)?;
+    let Sizes { text, rodata, data, bss } = sizes;
+    println!("{:12} text {text:7}  rodata {rodata:6}  data {data:5}  bss {bss:6}", board.name);
+    Ok((sizes, largest))
 }
 
 /// Fails if the same compiler made something more than 2 % larger than it is in the record.

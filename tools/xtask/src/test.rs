@@ -42,26 +42,32 @@ fn host(steps: &mut Steps<'_>) {
     steps.cargo("docs", rustdoc);
     steps.step("figures of the README", || docs::run(true));
     steps.cargo("tests", workspace::cargo(["test", "--workspace", "--features", "scrimp/std,scrimp/embedded-hal"]));
-    let optimised = ["test", "--release", "-p", "scrimp", "--features", "std", "--test", "conformance"];
-    steps.cargo("conformance, optimised", workspace::cargo(optimised));
+    let suite = ["run", "--release", "-p", "scrimp-suite", "--features", "scrimp/std", "--example", "forced"];
+    let mut optimised = workspace::cargo(suite);
+    optimised.args(["--", "runtime"]);
+    steps.cargo("conformance, optimised", optimised);
 }
 
 fn on_board(steps: &mut Steps<'_>, board: &Board) {
     let name = &board.name;
     let Ok(examples) = board.examples() else { return };
+    steps.step(&format!("{name}: build"), || board.build_examples());
     for example in examples {
         steps.step(&format!("{name}: {example}"), || {
             let program = board.build_example(&example)?;
             let run = board.run(&program, &[""; 0], BOARD_LIMIT)?.check()?;
-            if example == "conformance" {
-                ensure!(run.stdout.contains(" passed, 0 failed"), "no closing line:\n{}", run.stdout);
-            }
-            print!("{}", run.stdout);
+            let last = run.stdout.lines().last().unwrap_or_default();
+            ensure!(
+                example != "conformance" || last.ends_with(" passed, 0 failed"),
+                "no closing line:\n{}",
+                run.stdout
+            );
+            println!("        {name}: {last}");
             Ok(())
         });
     }
     steps.step(&format!("{name}: panics"), || panics::gate(board));
-    steps.step(&format!("{name}: size"), || size::run(board, false));
+    steps.step(&format!("{name}: size"), || size::check(board));
 }
 
 struct Steps<'a> {
