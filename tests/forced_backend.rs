@@ -33,19 +33,19 @@ fn impossible_backends_are_refused() {
         ("dsp", "needs an Arm M-profile target with the DSP extension"),
     ] {
         // Flags for this crate alone, so that nothing else is built again.
-        let mut cargo = self::cargo("rustc", "scrimp");
-        cargo.args(["--lib", "--", "--cfg", &cfg(backend)]);
-        assert_refused(&mut cargo, backend, message);
+        let mut build = cargo("rustc", "scrimp");
+        build.args(["--lib", "--", "--cfg", &cfg(backend)]);
+        assert_refused(&mut build, backend, message);
     }
     // AVX-512 brings AVX2 and FMA with it, but not BMI2, without which the token does not exist.
-    let mut cargo = self::cargo("rustc", "scrimp");
+    let mut build = cargo("rustc", "scrimp");
     let features = "-Ctarget-feature=+avx512f,+avx512bw,+avx512dq,+avx512vl";
-    cargo.args(["--lib", "--", "--cfg", &cfg("avx512"), features]);
-    assert_refused(&mut cargo, "avx512", "needs x86_64 with target features bmi2");
+    build.args(["--lib", "--", "--cfg", &cfg("avx512"), features]);
+    assert_refused(&mut build, "avx512", "needs x86_64 with target features bmi2");
     // This one the build script refuses, which sees only the flags of the whole build.
-    let mut cargo = self::cargo("check", "scrimp");
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", format!("--cfg\u{1f}{}", cfg("sse9")));
-    assert_refused(&mut cargo, "sse9", "is unknown: there are scalar, dsp");
+    let mut build = cargo("check", "scrimp");
+    build.env("CARGO_ENCODED_RUSTFLAGS", format!("--cfg\u{1f}{}", cfg("sse9")));
+    assert_refused(&mut build, "sse9", "is unknown: there are scalar, dsp");
 }
 
 fn assert_refused(cargo: &mut Command, backend: &str, message: &str) {
