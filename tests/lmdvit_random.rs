@@ -136,8 +136,9 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     let image = picture();
     let previous = case.two_frames.then(picture);
     let (rows, cols) = config.cells(*width, *height);
-    let cells: Vec<u8> =
-        (0..rows * cols).map(|_| u8::from(random.next().to_bits() as u64 % case.one_in.max(1) == 0)).collect();
+    let cells: Vec<u8> = (0..rows * cols)
+        .map(|_| u8::from(u64::from(random.next().to_bits()).is_multiple_of(case.one_in.max(1))))
+        .collect();
 
     let (policy, theirs) = match case.one_in {
         0 => (Policy::Own, reference::Policy::Own),

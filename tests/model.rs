@@ -22,7 +22,7 @@ impl Random {
     }
 
     fn below(&mut self, n: usize) -> usize {
-        (u64::from(self.next()) * n as u64 >> 32) as usize
+        ((u64::from(self.next()) * n as u64) >> 32) as usize
     }
 }
 
@@ -82,7 +82,8 @@ fn each_check_names_itself_and_its_place() {
     Bytes::new(&good).model().expect("it is sound");
     let records = get(&good, HEADER + SECTION + 4);
     // Each change is sealed with a right checksum, but for the last.
-    let cases: [(&dyn Fn(&mut Vec<u8>), Check, usize); 15] = [
+    type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let cases: [(Damage<'_>, Check, usize); 15] = [
         (&|b| b.truncate(31), Check::Truncated, 31),
         (&|b| b[0] ^= 1, Check::Magic, 0),
         (&|b| put(b, 8, 2), Check::Version, 8),

@@ -419,8 +419,8 @@ fn write_raw(folder: &Path, scene: &str, what: &str, picture: &RgbImage) -> Resu
 /// The table, as Markdown: it is printed and stands in the README.
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| photo | machine | windows | decision from | PSNR in the blur [dB] | elsewhere [dB] | active cells | active windows | \
-         million MACs | million instructions | RAM [KiB] | model [KiB] | bits |\n\
+        "| photo | machine | windows | decision from | PSNR in the blur (dB) | elsewhere (dB) | active cells | active windows | \
+         million MACs | million instructions | RAM (KiB) | model (KiB) | bits |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for row in rows {

@@ -38,7 +38,7 @@ pub(crate) fn table() -> Result<String> {
     let text = fs::read_to_string(workspace::path(RECORD)).with_context(|| RECORD)?;
     let record: Record = serde_json::from_str(&text).with_context(|| RECORD)?;
     let mut table = String::from(
-        "| model | windows | gain in the blur [dB] | whole picture [dB] | pictures that fall by > 0.1 dB | recall of cells | \
+        "| model | windows | gain in the blur (dB) | whole picture (dB) | pictures that fall by > 0.1 dB | recall of cells | \
          active / blurred cells | active cells without blur | work / all windows | pixels changed outside |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
