@@ -25,7 +25,15 @@
 //! `--cfg scrimp_backend="scalar"` (or `dsp`, `helium`, `neon`, `avx2`, `avx512`) in `RUSTFLAGS` forces the choice; a
 //! value whose features the build lacks does not compile.
 
+mod f32_rows;
+mod in_out;
+mod q_rows;
+mod s8_rows;
 mod scalar;
+pub use f32_rows::F32Rows;
+pub use in_out::InOut;
+pub use q_rows::QRows;
+pub use s8_rows::S8Rows;
 pub use scalar::Scalar;
 
 #[cfg(target_arch = "x86_64")]
@@ -61,61 +69,12 @@ mod sealed {
 
 /// A proof that an instruction set may be used, and the primitives it can speed up.
 ///
-/// The default methods are the portable bodies; a backend overrides one where a measurement in `backend/<name>.md`
-/// shows a gain. They are all `#[inline(always)]`, so that they are compiled under the caller's instruction set.
-pub trait Backend: sealed::Sealed + Dispatch + Arith {
+/// The primitives stand in one trait a kernel family, with the same file in every backend's folder. Their default methods
+/// are the portable bodies; a backend overrides one where a measurement in `backend/<name>.md` shows a gain. They are all
+/// `#[inline(always)]`, so that they are compiled under the caller's instruction set.
+pub trait Backend: sealed::Sealed + Dispatch + Arith + F32Rows + S8Rows + QRows {
     /// The name that `scrimp_backend` knows it by.
     const NAME: &'static str;
-
-    /// The largest element; `-inf` for an empty slice. A NaN is skipped: whoever needs it must meet it again.
-    #[inline(always)]
-    fn max_f32(self, x: &[f32]) -> f32 {
-        let mut lanes = [f32::NEG_INFINITY; LANES];
-        let (blocks, tail) = x.as_chunks::<LANES>();
-        for block in blocks {
-            for (lane, &v) in lanes.iter_mut().zip(block) {
-                *lane = larger(v, *lane);
-            }
-        }
-        let mut max = f32::NEG_INFINITY;
-        for &v in lanes.iter().chain(tail) {
-            max = larger(v, max);
-        }
-        max
-    }
-
-    /// `Σ x[i]`, in [`LANES`] partial sums.
-    #[inline(always)]
-    fn sum_f32(self, x: &[f32]) -> f32 {
-        let mut lanes = [0.0; LANES];
-        let (blocks, tail) = x.as_chunks::<LANES>();
-        for block in blocks {
-            for i in 0..LANES {
-                lanes[i] += block[i];
-            }
-        }
-        for (lane, &v) in lanes.iter_mut().zip(tail) {
-            *lane += v;
-        }
-        fold(lanes)
-    }
-
-    /// `Σ x[i] * y[i]`, in [`LANES`] partial sums.
-    #[inline(always)]
-    fn dot(self, x: &[f32], y: &[f32]) -> f32 {
-        let mut lanes = [0.0; LANES];
-        let (xs, x_tail) = x.as_chunks::<LANES>();
-        let (ys, y_tail) = y.as_chunks::<LANES>();
-        for (x, y) in xs.iter().zip(ys) {
-            for i in 0..LANES {
-                lanes[i] = self.fma(x[i], y[i], lanes[i]);
-            }
-        }
-        for ((lane, &x), &y) in lanes.iter_mut().zip(x_tail).zip(y_tail) {
-            *lane = self.fma(x, y, *lane);
-        }
-        fold(lanes)
-    }
 }
 
 /// Partial sums of the portable reductions: enough for two AVX2 registers or four of Helium and NEON.

@@ -1,6 +1,6 @@
 //! The portable backend: plain Rust, what every other one falls back to.
 
-use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
+use super::{Arith, Backend, Dispatch, F32Rows, Kernel, QRows, S8Rows, sealed::Sealed};
 
 /// Plain Rust; may be used everywhere.
 #[derive(Clone, Copy, Debug, Default)]
@@ -10,6 +10,12 @@ pub struct Scalar;
 impl Sealed for Scalar {}
 
 impl Arith for Scalar {}
+
+impl F32Rows for Scalar {}
+
+impl S8Rows for Scalar {}
+
+impl QRows for Scalar {}
 
 impl Backend for Scalar {
     const NAME: &'static str = "scalar";

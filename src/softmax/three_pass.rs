@@ -6,9 +6,8 @@
 //! One exponential an element and one division a row (Dukhan and Ablavatski 2020, arXiv 2001.04438, call it
 //! algorithm 2). Partial sums run in blocks that are merged in f64, so that the error does not grow with the row.
 
-use crate::backend::{Auto, Backend, Dispatch, Kernel, LANES, fold};
+use crate::backend::{Auto, Backend, Dispatch, InOut, Kernel};
 use crate::error::{Arg, Error};
-use crate::math::exp_of_difference;
 use crate::shape::Rows;
 
 /// Softmax of each row: `y[r][c] = exp(x[r][c]) / Σ_j exp(x[r][j])`.
@@ -90,41 +89,6 @@ pub(crate) fn row_in_place<B: Backend>(b: B, row: &mut [f32]) {
         row.fill(if nan { f32::NAN } else { 0.0 });
         return;
     }
-    let sum = exp_and_sum(b, row, max);
-    let scale = 1.0 / sum;
-    for v in row {
-        *v *= scale;
-    }
-}
-
-/// Elements whose partial sums stay in f32.
-const BLOCK: usize = 16 * LANES;
-
-#[inline(always)]
-fn exp_and_sum<B: Backend>(b: B, row: &mut [f32], max: f32) -> f32 {
-    if row.len() <= BLOCK {
-        return exp_and_sum_block(b, row, max);
-    }
-    let mut sum = 0.0f64;
-    for block in row.chunks_mut(BLOCK) {
-        sum += f64::from(exp_and_sum_block(b, block, max));
-    }
-    sum as f32
-}
-
-#[inline(always)]
-fn exp_and_sum_block<B: Backend>(b: B, block: &mut [f32], max: f32) -> f32 {
-    let mut lanes = [0.0; LANES];
-    let (groups, tail) = block.as_chunks_mut::<LANES>();
-    for group in groups {
-        for (v, lane) in group.iter_mut().zip(&mut lanes) {
-            *v = exp_of_difference(b, *v, max);
-            *lane += *v;
-        }
-    }
-    for (v, lane) in tail.iter_mut().zip(&mut lanes) {
-        *v = exp_of_difference(b, *v, max);
-        *lane += *v;
-    }
-    fold(lanes)
+    let sum = b.exp_and_sum(InOut::in_place(row), max);
+    b.scale_f32(row, 1.0 / sum);
 }

@@ -255,6 +255,8 @@ RECIPES = {
     "test": lambda: scored_set("test", 3, 6, 3),
     "val": lambda: scored_set("val", 2, 8, 4),
     "permissive": lambda: training_set("permissive", 1, 10000),
+    "permissive-2": lambda: training_set("permissive", 5, 10000),
+    "permissive-3": lambda: training_set("permissive", 6, 10000),
     "wide": lambda: training_set("wide", 4, 10000),
 }
 

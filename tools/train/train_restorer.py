@@ -18,7 +18,6 @@ import synth
 from model import Config, LmdVit, dilate, mask_to_cells
 from training import Average, Crops, Log, Optimiser, load, save, start, to_tensor
 
-BATCH, CROP = 8, 64
 CONFIG = Config(widths=[16, 32, 48], heads=[1, 2, 3, 2, 1])
 
 
@@ -59,7 +58,7 @@ def decibel_loss(out, sharp, mask, active):
 
 LOSSES = {"charbonnier": (partial(charbonnier_loss, all_active=0.1), 7),
           "charbonnier-wide": (partial(charbonnier_loss, all_active=0.3), 6),
-          "decibel": (decibel_loss, 6)}  # and crops on blur of a batch
+          "decibel": (decibel_loss, 6)}  # and crops on blur out of eight
 
 
 @torch.no_grad()
@@ -77,13 +76,15 @@ def validate(net, data, policy="true", count=48):
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--set", default="permissive")
+    arguments.add_argument("--set", default="permissive", help="one set or several with commas between")
     arguments.add_argument("--name", default="restorer")
     arguments.add_argument("--loss", choices=LOSSES, default="decibel")
     arguments.add_argument("--steps", type=int, default=11000, help="length of the learning rate's fall")
     arguments.add_argument("--stop", type=int, help="end after so many steps, before the rate has fallen")
     arguments.add_argument("--rate", type=float, default=3e-3)
     arguments.add_argument("--start-from")
+    arguments.add_argument("--batch", type=int, default=8)
+    arguments.add_argument("--crop", type=int, default=64, help="64 or 128; 64 never shows whole coarse shifted windows")
     arguments.add_argument("--seed", type=int, default=1)
     arguments = arguments.parse_args()
 
@@ -100,7 +101,7 @@ def main():
     measured, on_blur = LOSSES[arguments.loss]
     last = arguments.stop or arguments.steps
     for step in range(1, last + 1):
-        blurred, sharp, _, mask = crops.batch(BATCH, CROP, on_blur)
+        blurred, sharp, _, mask = crops.batch(arguments.batch, arguments.crop, arguments.batch * on_blur // 8)
         cells = training_cells(mask, cell)
         out = net.restore_cells(blurred, cells)
         active = cells.repeat_interleave(cell, 1).repeat_interleave(cell, 2)

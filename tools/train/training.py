@@ -30,10 +30,12 @@ def to_tensor(pictures):
 
 
 class Crops:
-    """Random crops of the samples of a training set; flips, transposition, brightness, colour order."""
+    """Random crops of the samples of training sets; flips, transposition, brightness, colour order."""
 
-    def __init__(self, name, rng):
-        self.data, self.rng = synth.load(name), rng
+    def __init__(self, names, rng):
+        sets = [synth.load(name) for name in names.split(",")]
+        self.data = {field: np.concatenate([one[field] for one in sets]) for field in sets[0]}
+        self.rng = rng
         blurred = self.data["mask"].any((1, 2))
         self.with_blur, self.still = np.flatnonzero(blurred), np.flatnonzero(~blurred)
 

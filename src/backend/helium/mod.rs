@@ -2,6 +2,10 @@
 //!
 //! The whole crate is compiled for it by the build's flags, which `build.rs` reads; the token only says so.
 
+mod f32_rows;
+mod q_rows;
+mod s8_rows;
+
 use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
 
 /// Proof of MVE.

@@ -1,5 +1,9 @@
 //! NEON (Advanced SIMD): every AArch64 CPU.
 
+mod f32_rows;
+mod q_rows;
+mod s8_rows;
+
 use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
 
 /// Proof of NEON, which AArch64 always has.

@@ -1,6 +1,10 @@
 //! AVX-512 F, BW, DQ and VL: x86 since Skylake-X (2017) and Zen 4 (2022).
 #![allow(unsafe_code, reason = "a token proves the target features that these calls need")]
 
+mod f32_rows;
+mod q_rows;
+mod s8_rows;
+
 use super::{Arith, Backend, Dispatch, Kernel, avx2, sealed::Sealed};
 
 /// Proof of avx512f, avx512bw, avx512dq, avx512vl, and of what [`Avx2`](super::Avx2) proves.

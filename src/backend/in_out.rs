@@ -1,0 +1,127 @@
+//! Input and output of a pass over a row: two slices, or one that is overwritten.
+#![allow(unsafe_code, reason = "one body for out of place and in place needs pointers; the constructors keep them sound")]
+
+use core::marker::PhantomData;
+use core::slice;
+
+/// A row that is read and a row of the same length that is written, which may be the same row.
+///
+/// Having one tells you: both are valid for [`InOut::len`] elements, and either they do not overlap or they are one.
+/// Whoever reads element `i` must do so before element `i` is written.
+#[derive(Debug)]
+pub struct InOut<'a, X, Y = X> {
+    x: *const X,
+    y: *mut Y,
+    len: usize,
+    lives: PhantomData<(&'a [X], &'a mut [Y])>,
+}
+
+impl<'a, X: Copy, Y: Copy> InOut<'a, X, Y> {
+    /// Two rows; the longer one is cut to the other's length.
+    #[inline(always)]
+    pub fn apart(x: &'a [X], y: &'a mut [Y]) -> Self {
+        Self { x: x.as_ptr(), y: y.as_mut_ptr(), len: if x.len() < y.len() { x.len() } else { y.len() }, lives: PhantomData }
+    }
+
+    /// Number of elements.
+    #[inline(always)]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where to read and where to write, for assembly.
+    #[inline(always)]
+    #[must_use]
+    pub const fn pointers(&mut self) -> (*const X, *mut Y) {
+        (self.x, self.y)
+    }
+
+    /// The same rows once more, for a further pass.
+    #[inline(always)]
+    pub const fn again(&mut self) -> InOut<'_, X, Y> {
+        InOut { x: self.x, y: self.y, len: self.len, lives: PhantomData }
+    }
+
+    /// The input, while the output is left alone.
+    #[inline(always)]
+    #[must_use]
+    pub const fn input(&self) -> &[X] {
+        // SAFETY: valid for `len` elements, and nothing is written while the borrow lasts.
+        unsafe { slice::from_raw_parts(self.x, self.len) }
+    }
+
+    /// The output, while the input is left alone.
+    #[inline(always)]
+    #[must_use]
+    pub const fn output(&mut self) -> &mut [Y] {
+        // SAFETY: valid for `len` elements, and nothing else is read or written while the borrow lasts.
+        unsafe { slice::from_raw_parts_mut(self.y, self.len) }
+    }
+
+    /// Takes the first `n` elements off; all if there are fewer.
+    #[inline(always)]
+    #[must_use]
+    pub const fn split_off_front(&mut self, n: usize) -> Self {
+        let n = if n < self.len { n } else { self.len };
+        let front = Self { x: self.x, y: self.y, len: n, lives: PhantomData };
+        // SAFETY: `n <= len`, so this is the row's end at most.
+        self.x = unsafe { self.x.add(n) };
+        // SAFETY: as above.
+        self.y = unsafe { self.y.add(n) };
+        self.len -= n;
+        front
+    }
+
+    /// `y[i] = f(x[i])`.
+    #[inline(always)]
+    pub fn map(self, mut f: impl FnMut(X) -> Y) {
+        for i in 0..self.len {
+            // SAFETY: `i < len`.
+            let x = unsafe { self.x.add(i) };
+            // SAFETY: `i < len`.
+            let y = unsafe { self.y.add(i) };
+            // SAFETY: both are valid, and element `i` is read before it is written.
+            let v = unsafe { x.read() };
+            // SAFETY: as above.
+            unsafe { y.write(f(v)) };
+        }
+    }
+
+    /// Shows groups of `N` elements, then the rest in one shorter group: a copy of the input, and the output.
+    #[inline(always)]
+    pub fn for_each_group<const N: usize>(mut self, mut f: impl FnMut(&[X], &mut [Y]))
+    where
+        X: Default,
+    {
+        let mut copy = [X::default(); N];
+        while self.len >= N {
+            let mut group = self.split_off_front(N);
+            copy.copy_from_slice(group.input());
+            f(&copy, group.output());
+        }
+        let rest = self.len;
+        if let Some(copy) = copy.get_mut(..rest)
+            && rest > 0
+        {
+            copy.copy_from_slice(self.input());
+            f(copy, self.output());
+        }
+    }
+}
+
+impl<'a, X: Copy> InOut<'a, X, X> {
+    /// One row that is overwritten.
+    #[inline(always)]
+    pub fn in_place(row: &'a mut [X]) -> Self {
+        let y = row.as_mut_ptr();
+        Self { x: y, y, len: row.len(), lives: PhantomData }
+    }
+}
