@@ -11,6 +11,8 @@ pub mod backend;
 #[forbid(unsafe_code)]
 pub mod error;
 #[forbid(unsafe_code)]
+pub mod fixedpoint;
+#[forbid(unsafe_code)]
 pub mod lmdvit;
 #[forbid(unsafe_code)]
 pub mod math;

@@ -86,11 +86,20 @@ const BLOCK: usize = 16 * LANES;
 #[inline(always)]
 fn exp_and_sum_block<A: Arith>(a: A, block: InOut<'_, f32>, max: f32) -> f32 {
     let mut lanes = [0.0; LANES];
-    block.for_each_group::<LANES>(|x, y| {
-        for ((x, y), lane) in x.iter().zip(y).zip(&mut lanes) {
-            *y = exp_of_difference(a, *x, max);
-            *lane += *y;
+    let rest = block.for_each_group::<LANES>(|x, y| {
+        for i in 0..LANES {
+            y[i] = exp_of_difference(a, x[i], max);
+            lanes[i] += y[i];
         }
+    });
+    let mut lane = 0;
+    rest.map(|x| {
+        let y = exp_of_difference(a, x, max);
+        if let Some(sum) = lanes.get_mut(lane) {
+            *sum += y;
+        }
+        lane += 1;
+        y
     });
     fold(lanes)
 }

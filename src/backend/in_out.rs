@@ -1,5 +1,8 @@
 //! Input and output of a pass over a row: two slices, or one that is overwritten.
-#![allow(unsafe_code, reason = "one body for out of place and in place needs pointers; the constructors keep them sound")]
+#![allow(
+    unsafe_code,
+    reason = "one body for out of place and in place needs pointers; the constructors keep them sound"
+)]
 
 use core::marker::PhantomData;
 use core::slice;
@@ -20,7 +23,12 @@ impl<'a, X: Copy, Y: Copy> InOut<'a, X, Y> {
     /// Two rows; the longer one is cut to the other's length.
     #[inline(always)]
     pub fn apart(x: &'a [X], y: &'a mut [Y]) -> Self {
-        Self { x: x.as_ptr(), y: y.as_mut_ptr(), len: if x.len() < y.len() { x.len() } else { y.len() }, lives: PhantomData }
+        Self {
+            x: x.as_ptr(),
+            y: y.as_mut_ptr(),
+            len: if x.len() < y.len() { x.len() } else { y.len() },
+            lives: PhantomData,
+        }
     }
 
     /// Number of elements.
@@ -95,25 +103,18 @@ impl<'a, X: Copy, Y: Copy> InOut<'a, X, Y> {
         }
     }
 
-    /// Shows groups of `N` elements, then the rest in one shorter group: a copy of the input, and the output.
+    /// Shows every whole group of `N` elements, a copy of the input and the output; gives the rest, fewer than `N`.
     #[inline(always)]
-    pub fn for_each_group<const N: usize>(mut self, mut f: impl FnMut(&[X], &mut [Y]))
-    where
-        X: Default,
-    {
-        let mut copy = [X::default(); N];
-        while self.len >= N {
-            let mut group = self.split_off_front(N);
-            copy.copy_from_slice(group.input());
-            f(&copy, group.output());
+    pub fn for_each_group<const N: usize>(mut self, mut f: impl FnMut(&[X; N], &mut [Y; N])) -> Self {
+        while self.len >= N && N > 0 {
+            let group = self.split_off_front(N);
+            // SAFETY: `N` elements are valid, and arrays are aligned as their elements; nothing writes while it is copied.
+            let x = unsafe { group.x.cast::<[X; N]>().read() };
+            // SAFETY: as above, and the input is not looked at any more.
+            let y = unsafe { &mut *group.y.cast::<[Y; N]>() };
+            f(&x, y);
         }
-        let rest = self.len;
-        if let Some(copy) = copy.get_mut(..rest)
-            && rest > 0
-        {
-            copy.copy_from_slice(self.input());
-            f(copy, self.output());
-        }
+        self
     }
 }
 

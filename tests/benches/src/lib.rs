@@ -1,0 +1,50 @@
+//! What is counted on boards and timed on the host: one list, `walk`; the front-end is `examples/bench.rs`.
+//!
+//! A figure is the mean over [`ROWS`] different inputs, the public call included, tables and parameters built before. Under
+//! an emulator with `-icount` it counts instructions, and is the same each time.
+#![no_std]
+
+mod meter;
+mod noise;
+mod softmax;
+
+pub use meter::Meter;
+pub use noise::Noise;
+
+/// Inputs that a figure is the mean of.
+pub const ROWS: usize = 8;
+
+/// One kernel at one row length.
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "a function has none worth printing")]
+pub struct Bench {
+    /// The public function or type, in snake case.
+    pub kernel: &'static str,
+    /// Elements of a row.
+    pub n: usize,
+    /// Bytes of stack that it needs at least.
+    pub ram: usize,
+    body: fn(usize, &mut Meter),
+}
+
+impl Bench {
+    /// Units ([`scrimp_rt::UNIT`]) an element.
+    #[must_use]
+    pub fn run(&self) -> f64 {
+        let mut meter = Meter::new();
+        (self.body)(self.n, &mut meter);
+        meter.mean() / self.n as f64
+    }
+}
+
+const KIB: usize = 1024;
+
+/// Shows every bench.
+pub fn walk(visit: &mut dyn FnMut(&Bench)) {
+    let mut bench = |kernel, sizes: &[usize], bytes_an_element, body| {
+        for &n in sizes {
+            visit(&Bench { kernel, n, ram: n * bytes_an_element + 4 * KIB, body });
+        }
+    };
+    bench("softmax_f32", &[64, 256, 1000], 8, softmax::f32);
+}
