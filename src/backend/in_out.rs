@@ -19,6 +19,7 @@ pub struct InOut<'a, X, Y = X> {
     lives: PhantomData<(&'a [X], &'a mut [Y])>,
 }
 
+#[allow(dead_code, reason = "backends use what they need")]
 impl<'a, X: Copy, Y: Copy> InOut<'a, X, Y> {
     /// Two rows; the longer one is cut to the other's length.
     #[inline(always)]
@@ -34,34 +35,34 @@ impl<'a, X: Copy, Y: Copy> InOut<'a, X, Y> {
     /// Number of elements.
     #[inline(always)]
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there are none.
     #[inline(always)]
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Where to read and where to write, for assembly.
     #[inline(always)]
     #[must_use]
-    pub const fn pointers(&mut self) -> (*const X, *mut Y) {
+    pub(crate) const fn pointers(&mut self) -> (*const X, *mut Y) {
         (self.x, self.y)
     }
 
     /// The same rows once more, for a further pass.
     #[inline(always)]
-    pub const fn again(&mut self) -> InOut<'_, X, Y> {
+    pub(crate) const fn again(&mut self) -> InOut<'_, X, Y> {
         InOut { x: self.x, y: self.y, len: self.len, lives: PhantomData }
     }
 
     /// The input, while the output is left alone.
     #[inline(always)]
     #[must_use]
-    pub const fn input(&self) -> &[X] {
+    pub(crate) const fn input(&self) -> &[X] {
         // SAFETY: valid for `len` elements, and nothing is written while the borrow lasts.
         unsafe { slice::from_raw_parts(self.x, self.len) }
     }
@@ -69,7 +70,7 @@ impl<'a, X: Copy, Y: Copy> InOut<'a, X, Y> {
     /// The output, while the input is left alone.
     #[inline(always)]
     #[must_use]
-    pub const fn output(&mut self) -> &mut [Y] {
+    pub(crate) const fn output(&mut self) -> &mut [Y] {
         // SAFETY: valid for `len` elements, and nothing else is read or written while the borrow lasts.
         unsafe { slice::from_raw_parts_mut(self.y, self.len) }
     }
@@ -77,7 +78,7 @@ impl<'a, X: Copy, Y: Copy> InOut<'a, X, Y> {
     /// Takes the first `n` elements off; all if there are fewer.
     #[inline(always)]
     #[must_use]
-    pub const fn split_off_front(&mut self, n: usize) -> Self {
+    pub(crate) const fn split_off_front(&mut self, n: usize) -> Self {
         let n = if n < self.len { n } else { self.len };
         let front = Self { x: self.x, y: self.y, len: n, lives: PhantomData };
         // SAFETY: `n <= len`, so this is the row's end at most.
@@ -90,7 +91,7 @@ impl<'a, X: Copy, Y: Copy> InOut<'a, X, Y> {
 
     /// `y[i] = f(x[i])`.
     #[inline(always)]
-    pub fn map(self, mut f: impl FnMut(X) -> Y) {
+    pub(crate) fn map(self, mut f: impl FnMut(X) -> Y) {
         for i in 0..self.len {
             // SAFETY: `i < len`.
             let x = unsafe { self.x.add(i) };
@@ -105,7 +106,7 @@ impl<'a, X: Copy, Y: Copy> InOut<'a, X, Y> {
 
     /// Shows every whole group of `N` elements, a copy of the input and the output; gives the rest, fewer than `N`.
     #[inline(always)]
-    pub fn for_each_group<const N: usize>(mut self, mut f: impl FnMut(&[X; N], &mut [Y; N])) -> Self {
+    pub(crate) fn for_each_group<const N: usize>(mut self, mut f: impl FnMut(&[X; N], &mut [Y; N])) -> Self {
         while self.len >= N && N > 0 {
             let group = self.split_off_front(N);
             // SAFETY: `N` elements are valid, and arrays are aligned as their elements; nothing writes while it is copied.

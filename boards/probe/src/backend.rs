@@ -2,10 +2,10 @@
 
 use core::hint::black_box;
 
-use scrimp::backend::{self, Backend, Dispatch, Kernel};
+use scrimp::backend::{self, Backend, Dispatch, F32Rows, InOut, Kernel};
 use scrimp::math::Arith;
 
-use crate::{on_each_backend, slice};
+use crate::{on_each_backend, slice, slice_mut};
 
 pub(crate) fn calls() {
     black_box(backend::name());
@@ -25,7 +25,11 @@ impl Kernel for Primitives<'_> {
     #[inline(always)]
     fn run<B: Backend>(self, b: B) -> f32 {
         let Self(x, y) = self;
-        let sums = Backend::dot(b, x, y) + Backend::sum_f32(b, x) + Backend::max_f32(b, y);
+        let sums = F32Rows::dot(b, x, y) + F32Rows::sum_f32(b, x) + F32Rows::max_f32(b, y);
+        let mut row = [0.5; 40];
+        let sum = F32Rows::exp_and_sum(b, InOut::apart(x, slice_mut(&mut row)), 1.0);
+        F32Rows::scale_f32(b, slice_mut(&mut row), sum);
+        black_box(F32Rows::exp_and_sum(b, InOut::in_place(slice_mut(&mut row)), 1.0));
         Arith::fma(b, sums, Arith::sqrt(b, sums), sums)
     }
 }

@@ -9,6 +9,7 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 mod backend;
+mod fixedpoint;
 #[cfg(target_os = "none")]
 mod gate;
 mod lmdvit;
@@ -33,6 +34,7 @@ fn main() {
     }
     backend::calls();
     shape::calls();
+    fixedpoint::calls();
     math::calls();
     softmax::calls();
     nn::calls();
