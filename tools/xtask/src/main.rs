@@ -1,5 +1,6 @@
 //! What there is to do in this workspace: `cargo xtask --help`.
 
+mod bench;
 mod board;
 mod demo;
 mod docs;
@@ -67,6 +68,8 @@ enum Task {
         #[arg(long)]
         why: bool,
     },
+    /// Instructions an element of every kernel on every board, compared with tests/expected; or times on the host
+    Bench(bench::Options),
     /// Put the figures of tests/expected into the README
     Docs {
         /// Fail instead if they are not there yet
@@ -115,6 +118,7 @@ fn run(task: Task) -> Result<ExitCode> {
                 if why { panics::explain(&board)? } else { panics::gate(&board)? }
             }
         }
+        Task::Bench(options) => bench::run(&options)?,
         Task::Docs { check } => docs::run(check)?,
         Task::Setup => setup::run()?,
     }

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 
 use crate::board::Board;
 use crate::process::{self, LONG};
-use crate::{demo, docs, panics, setup, size, workspace};
+use crate::{bench, demo, docs, panics, setup, size, workspace};
 
 /// A board that takes longer than this for one example hangs.
 const BOARD_LIMIT: Duration = Duration::from_secs(300);
@@ -52,7 +52,8 @@ fn on_board(steps: &mut Steps<'_>, board: &Board) {
     let name = &board.name;
     let Ok(examples) = board.examples() else { return };
     steps.step(&format!("{name}: build"), || board.build_examples());
-    for example in examples {
+    // The bench is a step of its own, with its figures compared.
+    for example in examples.into_iter().filter(|example| example != "bench") {
         steps.step(&format!("{name}: {example}"), || {
             let program = board.build_example(&example)?;
             let run = board.run(&program, &[""; 0], BOARD_LIMIT)?.check()?;
@@ -67,6 +68,7 @@ fn on_board(steps: &mut Steps<'_>, board: &Board) {
         });
     }
     steps.step(&format!("{name}: panics"), || panics::gate(board));
+    steps.step(&format!("{name}: bench"), || bench::check(board));
     steps.step(&format!("{name}: size"), || size::check(board));
 }
 

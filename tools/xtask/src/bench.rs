@@ -1,0 +1,191 @@
+//! What every kernel costs an element: instruction counts on the boards, against the records in `tests/expected/`; times
+//! on the host beside other libraries, which are never compared with a record.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use crate::board::Board;
+use crate::process::{self, LONG};
+use crate::setup::Toolchain;
+use crate::{setup, workspace};
+
+/// The benches of the slowest board take seconds; longer than this is a hang.
+const LIMIT: Duration = Duration::from_secs(300);
+/// A count may grow by this factor before a run fails.
+const ALLOWED: f64 = 1.02;
+
+/// What to measure.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Boards to count on; all by default
+    #[arg(long)]
+    board: Vec<String>,
+    /// Time the host instead, beside other libraries (tools/bench)
+    #[arg(long, conflicts_with_all = ["board", "overwrite"])]
+    host: bool,
+    /// Write all records into one JSON file
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Write tests/expected instead of comparing with it
+    #[arg(long)]
+    overwrite: bool,
+}
+
+/// One figure.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct Record {
+    /// The public function or type, in snake case.
+    pub(crate) kernel: String,
+    pub(crate) board: String,
+    pub(crate) backend: String,
+    /// Elements of a row.
+    pub(crate) n: usize,
+    pub(crate) unit: String,
+    pub(crate) value: f64,
+    /// The library, if it is not ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) peer: Option<String>,
+    /// The compiler it holds for.
+    pub(crate) rustc: String,
+    /// How it was made.
+    pub(crate) command: String,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.host {
+        return host(options);
+    }
+    setup::run()?;
+    let mut all = Vec::new();
+    let mut worse = Vec::new();
+    for board in Board::some(&options.board)? {
+        let records = count(&board)?;
+        println!("{} ({}), instructions an element:", board.name, board.backend);
+        print!("{}", table(&records));
+        if options.overwrite {
+            fs::write(path(&board), serde_json::to_string_pretty(&records)? + "\n")?;
+        } else if let Err(error) = compare(&board, &records) {
+            worse.push(format!("{error:#}"));
+        }
+        all.extend(records);
+    }
+    if let Some(file) = &options.json {
+        fs::write(file, serde_json::to_string_pretty(&all)? + "\n").with_context(|| file.display().to_string())?;
+    }
+    ensure!(worse.is_empty(), "{}", worse.join("\n"));
+    Ok(())
+}
+
+/// Counts on one board and compares with its record.
+pub(crate) fn check(board: &Board) -> Result<()> {
+    let records = count(board)?;
+    println!("        {}: {} figures", board.name, records.len());
+    compare(board, &records)
+}
+
+fn count(board: &Board) -> Result<Vec<Record>> {
+    let program = board.build_example("bench")?;
+    let run = board.run(&program, &[""; 0], LIMIT)?.check()?;
+    let rustc = Toolchain::for_target(&board.target)?.version()?;
+    let command = format!("cargo xtask bench --overwrite --board {}", board.name);
+    // The first line says what runs; every other is `kernel n value`, or `kernel n value peer ...`.
+    let figures = run.stdout.lines().skip(1).map(|line| {
+        let mut words = line.splitn(4, ' ');
+        let mut word = || words.next().with_context(|| format!("not a figure: {line}"));
+        Ok(Record {
+            kernel: word()?.to_owned(),
+            board: board.name.clone(),
+            backend: board.backend.clone(),
+            n: word()?.parse().with_context(|| line.to_owned())?,
+            unit: "instructions/element".into(),
+            value: word()?.parse().with_context(|| line.to_owned())?,
+            peer: word().ok().map(str::to_owned),
+            rustc: rustc.clone(),
+            command: command.clone(),
+        })
+    });
+    let records: Vec<_> = figures.collect::<Result<_>>()?;
+    ensure!(!records.is_empty(), "no figures from {}", board.name);
+    Ok(records)
+}
+
+/// Fails if a figure is missing in the record, or more than 2 % above it with the same compiler.
+fn compare(board: &Board, records: &[Record]) -> Result<()> {
+    let old = committed(board)?;
+    let mut worse = Vec::new();
+    let mut other_compiler = None;
+    for new in records {
+        let same = |old: &&Record| old.kernel == new.kernel && old.n == new.n && old.peer == new.peer;
+        match old.iter().find(same) {
+            None => worse.push(format!("{} {} is new", new.kernel, new.n)),
+            Some(old) if new.value > old.value * ALLOWED => {
+                let text = format!("{} {}: {:.2} -> {:.2}", new.kernel, new.n, old.value, new.value);
+                if old.rustc == new.rustc {
+                    worse.push(text);
+                } else {
+                    println!("{text} (recorded with {})", old.rustc);
+                    other_compiler = Some(&old.rustc);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    if worse.is_empty() {
+        if let Some(rustc) = other_compiler {
+            println!("not compared strictly: recorded with {rustc}");
+        }
+        return Ok(());
+    }
+    let mend = format!("cargo xtask bench --overwrite --board {}", board.name);
+    bail!("{} costs more than its record: {}; if that is meant: `{mend}`", board.name, worse.join(", "))
+}
+
+/// The committed figures of a board.
+pub(crate) fn committed(board: &Board) -> Result<Vec<Record>> {
+    let text = fs::read_to_string(path(board)).with_context(|| format!("{} has no bench record", board.name))?;
+    serde_json::from_str(&text).with_context(|| board.name.clone())
+}
+
+fn path(board: &Board) -> PathBuf {
+    workspace::path(format!("tests/expected/{}.bench.json", board.name))
+}
+
+/// Kernels down, row lengths across.
+fn table(records: &[Record]) -> String {
+    let mut sizes: Vec<_> = records.iter().map(|record| record.n).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let mut lines: BTreeMap<(String, &str), BTreeMap<usize, f64>> = BTreeMap::new();
+    for record in records {
+        let peer = record.peer.clone().unwrap_or_default();
+        lines.entry((peer, &record.kernel)).or_default().insert(record.n, record.value);
+    }
+    let mut table = format!("    {:28}", "n");
+    sizes.iter().for_each(|n| table += &format!("{n:>9}"));
+    for ((peer, kernel), values) in lines {
+        table += &format!("\n    {:28}", format!("{kernel} {peer}"));
+        for n in &sizes {
+            table += &values.get(n).map_or_else(|| format!("{:>9}", "-"), |value| format!("{value:>9.2}"));
+        }
+    }
+    table + "\n"
+}
+
+/// The host's table is made by a workspace of its own, so that the other libraries stay out of this one.
+fn host(options: &Options) -> Result<()> {
+    let manifest = workspace::path("tools/bench/Cargo.toml");
+    let mut cargo = workspace::cargo(["run", "--release", "--manifest-path"]);
+    cargo.arg(manifest).args(["--", "softmax"]);
+    if let Some(file) = &options.json {
+        cargo.arg("--json").arg(std::path::absolute(file)?);
+    }
+    let run = process::run("time the host", &mut cargo, LONG)?.check()?;
+    print!("{}", run.stdout);
+    Ok(())
+}
