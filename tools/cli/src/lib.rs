@@ -1,4 +1,4 @@
-//! What the `scrimp` binary does, as functions: models in and out, pictures in and out.
+//! What the `scrimp` binary does, as functions: models in and out, pictures in and out, test vectors.
 
 pub mod blob;
 pub mod convert;
@@ -7,3 +7,4 @@ pub mod description;
 pub mod inspect;
 pub mod output;
 pub mod picture;
+pub mod replay;

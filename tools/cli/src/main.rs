@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use scrimp_cli::{convert, deblur, inspect};
+use scrimp_cli::{convert, deblur, inspect, replay};
 
 /// Models and pictures for the scrimp inference library.
 #[derive(Parser)]
@@ -35,6 +35,12 @@ enum Command {
     },
     /// Remove local motion blur from a photo
     Deblur(deblur::Options),
+    /// Run test vectors (kernel-vectors/1, JSON) through the library; exit code 1 if any differs
+    Replay {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -45,6 +51,10 @@ fn main() -> ExitCode {
         },
         Command::Inspect { model, tensors } => inspect::run(&model, tensors),
         Command::Deblur(options) => deblur::run(&options),
+        Command::Replay { files } => match replay::run(&files) {
+            Ok(false) => return ExitCode::FAILURE,
+            result => result.map(drop),
+        },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ mod deblur;
 mod models;
 mod pictures;
 mod refusals;
+mod replay;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,0 +1,169 @@
+//! The format `kernel-vectors/1`: JSON cases of one operator each.
+
+use core::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+#[derive(Deserialize)]
+pub(super) struct File {
+    pub(super) schema: String,
+    pub(super) cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) op: String,
+    pub(super) params: BTreeMap<String, Value>,
+    pub(super) inputs: BTreeMap<String, Tensor>,
+    pub(super) outputs: BTreeMap<String, Tensor>,
+    pub(super) tolerance: Tolerance,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tolerance {
+    pub(super) lsb: Option<f64>,
+    pub(super) abs: Option<f64>,
+    pub(super) rel: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tensor {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) data: Vec<Number>,
+}
+
+/// A number, or `"inf"`, `"-inf"`, `"nan"`; an f64 holds every element type exactly.
+#[derive(Clone, Copy)]
+pub(super) struct Number(pub(super) f64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(from)?;
+        let number = match value.as_str() {
+            Some("inf") => Some(f64::INFINITY),
+            Some("-inf") => Some(f64::NEG_INFINITY),
+            Some("nan") => Some(f64::NAN),
+            Some(_) => None,
+            None => value.as_f64(),
+        };
+        number.map(Self).ok_or_else(|| serde::de::Error::custom(format!("not a number: {value}")))
+    }
+}
+
+impl Tensor {
+    /// Every element is of the type, and there are as many as the shape says.
+    pub(super) fn check(&self) -> Result<()> {
+        let integers = |low: f64, high: f64| self.data.iter().all(|n| n.0.fract() == 0.0 && n.0 >= low && n.0 <= high);
+        let packed = self.kind == "i4-packed";
+        let fits = match self.kind.as_str() {
+            "i8" => integers(f64::from(i8::MIN), f64::from(i8::MAX)),
+            "u8" | "i4-packed" => integers(0.0, f64::from(u8::MAX)),
+            "i16" => integers(f64::from(i16::MIN), f64::from(i16::MAX)),
+            "u16" => integers(0.0, f64::from(u16::MAX)),
+            "i32" => integers(f64::from(i32::MIN), f64::from(i32::MAX)),
+            // Beyond 2^53 a JSON number is no longer exact.
+            "i64" => integers(-(2f64.powi(53)), 2f64.powi(53)),
+            "f32" => true,
+            kind => bail!("element type {kind} is unknown"),
+        };
+        ensure!(fits, "an element is not of type {}", self.kind);
+        let elements: usize = self.shape.iter().product();
+        let want = if packed { elements.div_ceil(2) } else { elements };
+        ensure!(self.data.len() == want, "{} elements, the shape {:?} needs {want}", self.data.len(), self.shape);
+        Ok(())
+    }
+
+    /// Rows and columns of a matrix.
+    pub(super) fn matrix(&self) -> Result<[usize; 2]> {
+        let shape = self.shape.as_slice().try_into();
+        shape.with_context(|| format!("a matrix is needed, the shape is {:?}", self.shape))
+    }
+
+    pub(super) fn f32(&self) -> Result<Vec<f32>> {
+        self.only("f32")?;
+        Ok(self.data.iter().map(|n| n.0 as f32).collect())
+    }
+
+    pub(super) fn i8(&self) -> Result<Vec<i8>> {
+        self.only("i8")?;
+        Ok(self.data.iter().map(|n| n.0 as i8).collect())
+    }
+
+    pub(super) fn i16(&self) -> Result<Vec<i16>> {
+        self.only("i16")?;
+        Ok(self.data.iter().map(|n| n.0 as i16).collect())
+    }
+
+    fn only(&self, kind: &str) -> Result<()> {
+        ensure!(self.kind == kind, "type {} where {kind} is needed", self.kind);
+        Ok(())
+    }
+}
+
+/// What an operator gave.
+pub(super) enum Values {
+    F32(Vec<f32>),
+    I8(Vec<i8>),
+    I16(Vec<i16>),
+}
+
+impl Values {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::F32(v) => v.len(),
+            Self::I8(v) => v.len(),
+            Self::I16(v) => v.len(),
+        }
+    }
+
+    pub(super) fn at(&self, i: usize) -> f64 {
+        match self {
+            Self::F32(v) => f64::from(v[i]),
+            Self::I8(v) => f64::from(v[i]),
+            Self::I16(v) => f64::from(v[i]),
+        }
+    }
+}
+
+/// The parameters of a case; what nobody asked for is an error.
+pub(super) struct Params<'a> {
+    all: &'a BTreeMap<String, Value>,
+    asked: RefCell<BTreeSet<&'a str>>,
+}
+
+impl<'a> Params<'a> {
+    pub(super) fn of(case: &'a Case) -> Self {
+        Self { all: &case.params, asked: RefCell::default() }
+    }
+
+    /// A real number, if it is there.
+    pub(super) fn real(&self, name: &str) -> Result<Option<f64>> {
+        let Some((name, value)) = self.all.get_key_value(name) else { return Ok(None) };
+        self.asked.borrow_mut().insert(name);
+        value.as_f64().map(Some).with_context(|| format!("parameter {name} is not a number: {value}"))
+    }
+
+    /// An integer, if it is there.
+    pub(super) fn integer(&self, name: &str) -> Result<Option<i32>> {
+        let Some(real) = self.real(name)? else { return Ok(None) };
+        let integer = real as i32;
+        ensure!(f64::from(integer).total_cmp(&real).is_eq(), "parameter {name} is not an i32: {real}");
+        Ok(Some(integer))
+    }
+
+    /// Fails if a parameter was not asked for.
+    pub(super) fn finish(self) -> Result<()> {
+        let asked = self.asked.into_inner();
+        let unknown: Vec<_> = self.all.keys().filter(|name| !asked.contains(name.as_str())).cloned().collect();
+        ensure!(unknown.is_empty(), "unknown parameter {}", unknown.join(", "));
+        Ok(())
+    }
+}
