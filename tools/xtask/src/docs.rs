@@ -1,4 +1,4 @@
-//! The figures of the README: every one stands in a committed record, and this puts it there.
+//! The figures and plots of the README: every one stands in a committed record, and this puts it there or draws it.
 //!
 //! A block starts with `<!-- begin NAME -->` and ends with `<!-- end NAME -->`; what lies between is generated.
 
@@ -7,7 +7,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 
 use crate::board::Board;
-use crate::{demo, quality, size, workspace};
+use crate::{accuracy, demo, quality, size, workspace};
 
 const README: &str = "README.md";
 
@@ -25,6 +25,14 @@ pub(crate) fn run(check: bool) -> Result<()> {
         ("sizes", size::table(&Board::all()?)?),
     ] {
         text = replace(&text, name, &block)?;
+    }
+    for (path, svg) in [(accuracy::PLOT, accuracy::svg()?)] {
+        if check {
+            let there = fs::read_to_string(workspace::path(path)).unwrap_or_default();
+            ensure!(there == svg, "{path} does not show its record; mend it with `cargo xtask docs`");
+        } else {
+            fs::write(workspace::path(path), svg)?;
+        }
     }
     if check {
         ensure!(text == before, "{README} does not show what tests/expected holds; mend it with `cargo xtask docs`");

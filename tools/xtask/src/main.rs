@@ -1,11 +1,13 @@
 //! What there is to do in this workspace: `cargo xtask --help`.
 
+mod accuracy;
 mod bench;
 mod board;
 mod demo;
 mod docs;
 mod elf;
 mod panics;
+mod plot;
 mod process;
 mod quality;
 mod setup;
@@ -70,6 +72,12 @@ enum Task {
     },
     /// Instructions an element of every kernel on every board, compared with tests/expected; or times on the host
     Bench(bench::Options),
+    /// The error of every f32 softmax against f64, by the spread of its input
+    Accuracy {
+        /// Write tests/expected
+        #[arg(long)]
+        overwrite: bool,
+    },
     /// Put the figures of tests/expected into the README
     Docs {
         /// Fail instead if they are not there yet
@@ -119,6 +127,7 @@ fn run(task: Task) -> Result<ExitCode> {
             }
         }
         Task::Bench(options) => bench::run(&options)?,
+        Task::Accuracy { overwrite } => accuracy::run(overwrite)?,
         Task::Docs { check } => docs::run(check)?,
         Task::Setup => setup::run()?,
     }

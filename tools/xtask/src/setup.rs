@@ -56,6 +56,24 @@ impl Toolchain {
     }
 }
 
+/// What the processor calls itself, for records.
+pub(crate) fn machine() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let value = |key: &str| {
+        let line = text.lines().find(|line| line.starts_with(key))?;
+        line.split_once(": ").map(|(_, value)| value.trim().to_owned())
+    };
+    match (value("model name"), value("cpu family"), value("model\t")) {
+        (Some(name), Some(family), Some(model)) => format!("{name} (family {family} model {model})"),
+        _ => env::consts::ARCH.to_owned(),
+    }
+}
+
+/// The compiler of host programs, as `rustc -V` prints it.
+pub(crate) fn host_rustc() -> Result<String> {
+    Toolchain::Rustup.version()
+}
+
 /// Looks for everything, installs what is missing where that is possible, and otherwise says what to install.
 pub(crate) fn run() -> Result<()> {
     let targets = targets()?;

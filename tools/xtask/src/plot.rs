@@ -1,0 +1,98 @@
+//! Line charts with logarithmic axes as SVG text, the same on every machine: no font is read, the viewer brings its own.
+
+use core::ops::Range;
+
+use anyhow::{Context, Result, anyhow};
+use plotters::prelude::*;
+
+/// Palette of Okabe and Ito (2008): distinguishable with every kind of colour vision.
+const COLOURS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(230, 159, 0),
+    RGBColor(90, 90, 90),
+];
+const SIZE: (u32, u32) = (860, 460);
+
+/// One curve; `dashed` marks what is not ours.
+pub(crate) struct Curve {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
+    pub(crate) dashed: bool,
+}
+
+/// What stands round the curves.
+pub(crate) struct Chart<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) x: &'a str,
+    pub(crate) y: &'a str,
+    /// A horizontal line: a promised bound.
+    pub(crate) bound: Option<(&'a str, f64)>,
+}
+
+/// Draws the curves.
+pub(crate) fn svg(chart: &Chart<'_>, curves: &[Curve]) -> Result<String> {
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let x = extent(points().map(|p| p.0)).context("nothing to draw")?;
+    let y = extent(points().map(|p| p.1).chain(chart.bound.map(|bound| bound.1))).context("nothing to draw")?;
+    let mut text = String::new();
+    draw(chart, curves, x, y.start / 1.3..y.end * 1.3, &mut text).map_err(|error| anyhow!("{error}"))?;
+    Ok(text + "\n")
+}
+
+fn extent(values: impl Iterator<Item = f64> + Clone) -> Option<Range<f64>> {
+    let low = values.clone().reduce(f64::min)?;
+    Some(low..values.reduce(f64::max)?)
+}
+
+type Drawn = Result<(), Box<dyn core::error::Error>>;
+
+fn draw(chart: &Chart<'_>, curves: &[Curve], x: Range<f64>, y: Range<f64>, text: &mut String) -> Drawn {
+    let area = SVGBackend::with_string(text, SIZE).into_drawing_area();
+    area.fill(&WHITE)?;
+    let mut axes = ChartBuilder::on(&area)
+        .caption(chart.title, ("sans-serif", 18))
+        .margin(12)
+        .x_label_area_size(42)
+        .y_label_area_size(74)
+        .build_cartesian_2d(x.clone().log_scale(), y.log_scale())?;
+    axes.configure_mesh()
+        .x_desc(chart.x)
+        .y_desc(chart.y)
+        .label_style(("sans-serif", 13))
+        .light_line_style(BLACK.mix(0.06))
+        .y_label_formatter(&|v| number(*v))
+        .x_label_formatter(&|v| number(*v))
+        .draw()?;
+    for (curve, colour) in curves.iter().zip(COLOURS.iter().cycle()) {
+        let style = colour.stroke_width(2);
+        let points = curve.points.iter().copied();
+        let key = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style);
+        if curve.dashed {
+            axes.draw_series(DashedLineSeries::new(points, 6, 4, style))?.label(&curve.name).legend(key);
+        } else {
+            axes.draw_series(LineSeries::new(points, style))?.label(&curve.name).legend(key);
+        }
+    }
+    if let Some((name, value)) = chart.bound {
+        let style = BLACK.stroke_width(1);
+        let line = DashedLineSeries::new([(x.start, value), (x.end, value)], 2, 4, style);
+        axes.draw_series(line)?.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+    }
+    axes.configure_series_labels()
+        .background_style(WHITE.mix(0.85))
+        .border_style(BLACK.mix(0.3))
+        .label_font(("sans-serif", 13))
+        .position(SeriesLabelPosition::UpperRight)
+        .draw()?;
+    area.present()?;
+    Ok(())
+}
+
+/// Short: `0.25`, `4096`, `1e-6`.
+fn number(v: f64) -> String {
+    if (0.01..1e5).contains(&v) { format!("{}", (v * 1e4).round() / 1e4) } else { format!("{v:.0e}") }
+}
