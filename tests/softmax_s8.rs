@@ -41,7 +41,7 @@ fn exponential_of_every_distance_for_64_scales() {
             let a = oracle::high_mul(-d << shift, multiplier);
             assert_eq!(exp_on_negative_values(a), oracle::exp(a), "scale {scale}, distance {d}");
             let real = (f64::from(a) / f64::from(1 << 26)).exp() * 2f64.powi(31);
-            assert!((f64::from(oracle::exp(a)) - real).abs() < 480.0, "{a}");
+            assert!((f64::from(oracle::exp(a)) - real).abs() < 600.0, "{a}");
         }
     }
 }

@@ -181,19 +181,29 @@ impl Kernel for ToS16<'_> {
 #[inline(always)]
 const fn reciprocal(sum: u64, bits: u32) -> Quotient {
     let h = 64 - sum.leading_zeros();
-    // round(2^(h + 30) / S), in two steps where the dividend leaves 64 bits
-    let more = h.saturating_sub(33) & 15;
-    let dividend = 1u64.wrapping_shl(h + 30 - more);
-    let (Some(high), Some(rest)) = (dividend.checked_div(sum), dividend.checked_rem(sum)) else {
-        return Quotient::Once { factor: 0, shift: 63 };
-    };
-    let low = match ((rest << more) + (sum >> 1)).checked_div(sum) {
-        Some(low) => low,
-        None => 0,
+    let factor = if h <= 33 {
+        ((1u64 << (h + 30)) + (sum >> 1)).checked_div(sum)
+    } else {
+        long_division(sum, h)
     };
     let shift = h + 30 - bits;
-    if shift > 63 {
-        return Quotient::Once { factor: 0, shift: 63 }; // s R is below 2^58, so that every output is 0
+    match factor {
+        Some(factor) if shift < 64 => Quotient::Once { factor: factor as u32, shift },
+        // s R is below 2^58, so that every output is 0. And no sum is 0.
+        _ => Quotient::Once { factor: 0, shift: 63 },
     }
-    Quotient::Once { factor: ((high << more) + low) as u32, shift }
+}
+
+/// `round(2^(h + 30) / S)` where the dividend leaves 64 bits.
+#[cold]
+#[inline(never)]
+const fn long_division(sum: u64, h: u32) -> Option<u64> {
+    let more = (h - 33) & 15;
+    match ((1u64 << 63).checked_div(sum), (1u64 << 63).checked_rem(sum)) {
+        (Some(high), Some(rest)) => match ((rest << more) + (sum >> 1)).checked_div(sum) {
+            Some(low) => Some((high << more) + low),
+            None => None,
+        },
+        _ => None,
+    }
 }
