@@ -2,7 +2,7 @@
 
 use scrimp::backend::Dispatch;
 use scrimp::error::{Arg, Rule};
-use scrimp::fixedpoint::{exp_on_negative_values, ln_of_at_least_one, one_over_one_plus_x};
+use scrimp::fixedpoint::{exp_on_negative_values, ln_of_at_least_one, one_over_one_plus_x, rounded_reciprocal};
 use scrimp::{Error, LogSoftmaxS8, Rows, SoftmaxS8, SoftmaxS8Ref, StablemaxS8};
 use scrimp_reference::softmax_s8 as oracle;
 use serde_json::Value;
@@ -83,6 +83,17 @@ fn reciprocal_at_the_edges_and_at_random() {
     }
     assert_eq!(one_over_one_plus_x(0), 2_147_483_647);
     assert_eq!(one_over_one_plus_x(1 << 30), 1_431_655_762);
+}
+
+#[test]
+fn rounded_reciprocal_is_rounded() {
+    let mut noise = Noise(8);
+    let edges = (0..3000).map(|i| (1 << 31) + i).chain(u32::MAX - 3000..=u32::MAX);
+    let halves = (1 << 15..=u16::MAX.into()).flat_map(|h: u32| [h << 16, h << 16 | 0xFFFF]);
+    for d in edges.chain(halves).chain((0..2_000_000).map(|_| noise.next() as u32 | 1 << 31)) {
+        let want = ((1u128 << 63) + u128::from(d)) / (2 * u128::from(d));
+        assert_eq!(u128::from(rounded_reciprocal(d)), want, "{d}");
+    }
 }
 
 #[test]

@@ -69,10 +69,11 @@ pub const fn one_over_one_plus_x(x: i32) -> i32 {
     let mut step = 0;
     while step < 3 {
         let error = (1i32 << 29).wrapping_sub(mul(d, y));
-        y = y.wrapping_add(shift_left_saturating(mul(y, error), 2));
+        // Neither this shift nor the sum leaves 32 bits.
+        y = y.wrapping_add(mul(y, error) << 2);
         step += 1;
     }
-    shift_left_saturating(y, 1)
+    if y >= 1 << 30 { i32::MAX } else { y << 1 }
 }
 
 /// `ln x` for `x >= 1` in Q12.19, in Q5.26.

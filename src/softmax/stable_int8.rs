@@ -12,6 +12,7 @@
 use super::int8::check;
 use crate::backend::{Auto, Backend, Dispatch, InOut, Kernel, Quotient, S8Row, Weights};
 use crate::error::{Error, Rule};
+use crate::fixedpoint::rounded_reciprocal;
 use crate::shape::Rows;
 
 /// StableMax of i8 rows to i8 or i16.
@@ -181,8 +182,8 @@ impl Kernel for ToS16<'_> {
 #[inline(always)]
 const fn reciprocal(sum: u64, bits: u32) -> Quotient {
     let h = 64 - sum.leading_zeros();
-    let factor = if h <= 33 {
-        ((1u64 << (h + 30)) + (sum >> 1)).checked_div(sum)
+    let factor = if h <= 32 {
+        Some(rounded_reciprocal((sum as u32).wrapping_shl(32 - h)) as u64)
     } else {
         long_division(sum, h)
     };
