@@ -1,7 +1,6 @@
 //! Primitives on rows of 8-bit integers: sums and quotients of what a table of 256 entries gives for each element.
 
 use super::InOut;
-use crate::fixedpoint::{rounding_shift_right, saturating_doubling_high_mul};
 
 /// What every value of an i8 weighs: entry `255 - d` belongs to the element that is `d` below the largest.
 ///
@@ -134,8 +133,11 @@ impl Quotient {
     pub(crate) const fn of(self, weight: u32, most: u32) -> u32 {
         let q = match self {
             Self::Twice { factor, shift } => {
-                let high = saturating_doubling_high_mul(weight.wrapping_sub(HALF_Q19) as i32, factor as i32);
-                rounding_shift_right(high, shift) as u32 as u64
+                // Both are below 2^31, so that nothing saturates and no tie is below zero.
+                let product = (weight.wrapping_sub(HALF_Q19) as i32 as i64).wrapping_mul(factor as i32 as i64);
+                let high = (product.wrapping_add(1 << 30) >> 31) as u32;
+                let half = 1u32.wrapping_shl(shift.wrapping_sub(1));
+                high.wrapping_add(half).wrapping_shr(shift) as u64
             }
             Self::Once { factor, shift } => {
                 let half = 1u64.wrapping_shl(shift.wrapping_sub(1));

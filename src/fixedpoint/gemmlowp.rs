@@ -65,15 +65,21 @@ pub const fn one_over_one_plus_x(x: i32) -> i32 {
     const B: i32 = -1_010_580_540;
     // Rounded half up, as the sum is not negative.
     let d = ((x as i64 + (1 << 31)) >> 1) as i32;
-    let mut y = A.wrapping_add(mul(d, B));
+    let mut y = A.wrapping_add(high_mul(d, B));
     let mut step = 0;
     while step < 3 {
-        let error = (1i32 << 29).wrapping_sub(mul(d, y));
+        let error = (1i32 << 29).wrapping_sub(high_mul(d, y));
         // Neither this shift nor the sum leaves 32 bits.
-        y = y.wrapping_add(mul(y, error) << 2);
+        y = y.wrapping_add(high_mul(y, error) << 2);
         step += 1;
     }
     if y >= 1 << 30 { i32::MAX } else { y << 1 }
+}
+
+/// `a b / 2^31`, ties upwards, where not both are `i32::MIN`.
+#[inline(always)]
+const fn high_mul(a: i32, b: i32) -> i32 {
+    ((a as i64 * b as i64 + (1 << 30)) >> 31) as i32
 }
 
 /// `ln x` for `x >= 1` in Q12.19, in Q5.26.

@@ -14,26 +14,26 @@ static LOG_SOFTMAX: LogSoftmaxS8 = scrimp::expect!(LogSoftmaxS8::new(1.0 / 16.0)
 static STABLEMAX: StablemaxS8 = scrimp::expect!(StablemaxS8::new(1.0 / 16.0));
 
 pub(crate) fn softmax(n: usize, meter: &mut Meter) {
-    rows::<i8>(n, meter, &mut |x, y, rows| _ = black_box(black_box(&SOFTMAX).run(x, y, rows)));
+    rows::<i8>(n, meter, |x, y, rows| _ = black_box(black_box(&SOFTMAX).run(x, y, rows)));
 }
 
 pub(crate) fn softmax_s16(n: usize, meter: &mut Meter) {
-    rows::<i16>(n, meter, &mut |x, y, rows| _ = black_box(black_box(&SOFTMAX).run_s16(x, y, rows)));
+    rows::<i16>(n, meter, |x, y, rows| _ = black_box(black_box(&SOFTMAX).run_s16(x, y, rows)));
 }
 
 pub(crate) fn log_softmax(n: usize, meter: &mut Meter) {
-    rows::<i8>(n, meter, &mut |x, y, rows| _ = black_box(black_box(&LOG_SOFTMAX).run(x, y, rows)));
+    rows::<i8>(n, meter, |x, y, rows| _ = black_box(black_box(&LOG_SOFTMAX).run(x, y, rows)));
 }
 
 pub(crate) fn stablemax(n: usize, meter: &mut Meter) {
-    rows::<i8>(n, meter, &mut |x, y, rows| _ = black_box(black_box(&STABLEMAX).run(x, y, rows)));
+    rows::<i8>(n, meter, |x, y, rows| _ = black_box(black_box(&STABLEMAX).run(x, y, rows)));
 }
 
 pub(crate) fn stablemax_s16(n: usize, meter: &mut Meter) {
-    rows::<i16>(n, meter, &mut |x, y, rows| _ = black_box(black_box(&STABLEMAX).run_s16(x, y, rows)));
+    rows::<i16>(n, meter, |x, y, rows| _ = black_box(black_box(&STABLEMAX).run_s16(x, y, rows)));
 }
 
-fn rows<Y: Copy + Default>(n: usize, meter: &mut Meter, run: &mut dyn FnMut(&[i8], &mut [Y], Rows)) {
+fn rows<Y: Copy + Default>(n: usize, meter: &mut Meter, run: impl Fn(&[i8], &mut [Y], Rows)) {
     let (mut x, mut y) = ([0i8; MOST], [Y::default(); MOST]);
     let (Some(x), Some(y), Ok(rows)) = (x.get_mut(..n), y.get_mut(..n), Rows::one(n)) else { return };
     for row in 0..ROWS {
