@@ -7,6 +7,7 @@
 mod meter;
 mod noise;
 mod softmax;
+mod softmax_s8;
 
 pub use meter::Meter;
 pub use noise::Noise;
@@ -47,4 +48,9 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
         }
     };
     bench("softmax_f32", &[64, 256, 1000], 8, softmax::f32);
+    bench("softmax_s8", &[64, 256, 1000], 2, softmax_s8::softmax);
+    bench("softmax_s8_s16", &[64, 256, 1000], 3, softmax_s8::softmax_s16);
+    bench("log_softmax_s8", &[64, 256, 1000], 2, softmax_s8::log_softmax);
+    bench("stablemax_s8", &[64, 256, 1000], 2, softmax_s8::stablemax);
+    bench("stablemax_s8_s16", &[64, 256, 1000], 3, softmax_s8::stablemax_s16);
 }
