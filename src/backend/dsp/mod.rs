@@ -3,6 +3,8 @@
 //! The whole crate is compiled for it by the build's flags, which `build.rs` reads; the token only says so.
 
 mod f32_rows;
+#[cfg(target_abi = "eabihf")]
+mod fpu;
 mod q_rows;
 mod s8_rows;
 
