@@ -267,11 +267,11 @@ unsafe extern "C" fn exp_row(x: *const f32, y: *mut f32, n: usize, max: u32) -> 
         vfma.f32 s1, s2, s20
         and r12, r4, #63
         ldr r12, [r3, r12, lsl #2]
-        cmp r4, #8064
+        cmp r4, #8128 // where 2 e^d is the smallest normal number
         sub r4, r12, r4, lsl #17
-        itt hs
-        movhs r4, #0
-        vmovhs.f32 s1, s24
+        itt hi
+        movhi r4, #0
+        vmovhi.f32 s1, s24
         vmov s2, r4
         vfma.f32 s2, s2, s1
         vadd.f32 s23, s23, s2
