@@ -7,6 +7,7 @@
 mod meter;
 mod noise;
 mod softmax;
+mod stablemax;
 
 pub use meter::Meter;
 pub use noise::Noise;
@@ -47,4 +48,8 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
         }
     };
     bench("softmax_f32", &[64, 256, 1000], 8, softmax::f32);
+    bench("stablemax_f32", &[64, 256, 1000], 8, stablemax::f32);
+    bench("log_stablemax_f32", &[256], 8, stablemax::log);
+    bench("stablemax_cross_entropy", &[256], 8, stablemax::gradient);
+    bench("perp_grad", &[256], 8, stablemax::perp);
 }
