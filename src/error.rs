@@ -111,6 +111,12 @@ pub enum Arg {
     Tile,
     /// What of a tile is run or kept.
     Kept,
+    /// Right answers, one a row.
+    Targets,
+    /// A gradient.
+    Gradient,
+    /// Losses, one a row.
+    Loss,
 }
 
 /// Rules of a network configuration that an [`Error`] can name.
@@ -236,6 +242,9 @@ impl Arg {
             Self::PreviousNet => "mask_previous",
             Self::Tile => "tile",
             Self::Kept => "kept part of the tile",
+            Self::Targets => "targets",
+            Self::Gradient => "gradient",
+            Self::Loss => "loss",
         }
     }
 }

@@ -30,12 +30,14 @@ mod in_out;
 mod q_rows;
 mod s8_rows;
 mod scalar;
+mod stable_rows;
 pub use f32_rows::F32Rows;
 pub use in_out::InOut;
 pub use q_rows::QRows;
-pub use s8_rows::{Quotient, S8Row, S8Rows, S8Values, Weights};
 pub(crate) use s8_rows::HALF_Q19;
+pub use s8_rows::{Quotient, S8Row, S8Rows, S8Values, Weights};
 pub use scalar::Scalar;
+pub use stable_rows::StableRows;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -73,7 +75,7 @@ mod sealed {
 /// The primitives stand in one trait a kernel family, with the same file in every backend's folder. Their default methods
 /// are the portable bodies; a backend overrides one where a measurement in `backend/<name>.md` shows a gain. They are all
 /// `#[inline(always)]`, so that they are compiled under the caller's instruction set.
-pub trait Backend: sealed::Sealed + Dispatch + Arith + F32Rows + S8Rows + QRows {
+pub trait Backend: sealed::Sealed + Dispatch + Arith + F32Rows + S8Rows + QRows + StableRows {
     /// The name that `scrimp_backend` knows it by.
     const NAME: &'static str;
 }

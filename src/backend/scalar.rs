@@ -1,6 +1,6 @@
 //! The portable backend: plain Rust, what every other one falls back to.
 
-use super::{Arith, Backend, Dispatch, F32Rows, Kernel, QRows, S8Rows, sealed::Sealed};
+use super::{Arith, Backend, Dispatch, F32Rows, Kernel, QRows, S8Rows, StableRows, sealed::Sealed};
 
 /// Plain Rust; may be used everywhere.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +16,8 @@ impl F32Rows for Scalar {}
 impl S8Rows for Scalar {}
 
 impl QRows for Scalar {}
+
+impl StableRows for Scalar {}
 
 impl Backend for Scalar {
     const NAME: &'static str = "scalar";

@@ -5,9 +5,11 @@
 
 mod exp;
 mod gelu;
+mod ln;
 
 pub use exp::{exp, exp_of_difference, sigmoid};
 pub use gelu::gelu;
+pub(crate) use ln::ln_parts;
 
 /// How an instruction set multiplies and adds.
 pub trait Arith: Copy {

@@ -40,8 +40,7 @@ pub fn softmax_f32(x: &[f32], y: &mut [f32], rows: Rows) -> Result<(), Error> {
 pub fn softmax_f32_on<D: Dispatch>(backend: D, x: &[f32], y: &mut [f32], rows: Rows) -> Result<(), Error> {
     rows.check(Arg::X, x.len())?;
     rows.check(Arg::Y, y.len())?;
-    y.copy_from_slice(x);
-    backend.run(ThreePass { rows: y, cols: rows.cols() });
+    backend.run(ThreePass { rows: InOut::apart(x, y), cols: rows.cols() });
     Ok(())
 }
 
@@ -59,12 +58,12 @@ pub fn softmax_f32_in_place(x: &mut [f32], rows: Rows) -> Result<(), Error> {
 /// As [`softmax_f32_in_place`].
 pub fn softmax_f32_in_place_on<D: Dispatch>(backend: D, x: &mut [f32], rows: Rows) -> Result<(), Error> {
     rows.check(Arg::X, x.len())?;
-    backend.run(ThreePass { rows: x, cols: rows.cols() });
+    backend.run(ThreePass { rows: InOut::in_place(x), cols: rows.cols() });
     Ok(())
 }
 
 struct ThreePass<'a> {
-    rows: &'a mut [f32],
+    rows: InOut<'a, f32>,
     cols: usize,
 }
 
@@ -73,8 +72,9 @@ impl Kernel for ThreePass<'_> {
 
     #[inline(always)]
     fn run<B: Backend>(self, b: B) {
-        for row in self.rows.chunks_exact_mut(self.cols.max(1)) {
-            row_in_place(b, row);
+        let Self { mut rows, cols } = self;
+        while !rows.is_empty() {
+            one_row(b, rows.split_off_front(cols.max(1)));
         }
     }
 }
@@ -82,13 +82,18 @@ impl Kernel for ThreePass<'_> {
 /// Softmax of one row.
 #[inline(always)]
 pub(crate) fn row_in_place<B: Backend>(b: B, row: &mut [f32]) {
-    let max = b.max_f32(row);
+    one_row(b, InOut::in_place(row));
+}
+
+#[inline(always)]
+fn one_row<B: Backend>(b: B, mut row: InOut<'_, f32>) {
+    let max = b.max_f32(row.input());
     if max == f32::NEG_INFINITY {
         // All masked, or a NaN among the masked, which the maximum skipped.
-        let nan = row.iter().any(|v| v.is_nan());
-        row.fill(if nan { f32::NAN } else { 0.0 });
+        let nan = row.input().iter().any(|v| v.is_nan());
+        row.output().fill(if nan { f32::NAN } else { 0.0 });
         return;
     }
-    let sum = b.exp_and_sum(InOut::in_place(row), max);
-    b.scale_f32(row, 1.0 / sum);
+    let sum = b.exp_and_sum(row.again(), max);
+    b.scale_f32(row.output(), 1.0 / sum);
 }

@@ -19,6 +19,7 @@ mod nn;
 mod shape;
 mod softmax;
 mod softmax_s8;
+mod stablemax;
 mod trace;
 
 use core::hint::black_box;
@@ -39,6 +40,7 @@ fn main() {
     math::calls();
     softmax::calls();
     softmax_s8::calls();
+    stablemax::calls();
     nn::calls();
     model::calls();
     lmdvit::calls();

@@ -3,8 +3,11 @@
 //! The whole crate is compiled for it by the build's flags, which `build.rs` reads; the token only says so.
 
 mod f32_rows;
+#[cfg(target_abi = "eabihf")]
+mod fpu;
 mod q_rows;
 mod s8_rows;
+mod stable_rows;
 
 use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
 

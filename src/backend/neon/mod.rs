@@ -3,6 +3,7 @@
 mod f32_rows;
 mod q_rows;
 mod s8_rows;
+mod stable_rows;
 
 use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
 

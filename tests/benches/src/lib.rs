@@ -8,6 +8,7 @@ mod meter;
 mod noise;
 mod softmax;
 mod softmax_s8;
+mod stablemax;
 
 pub use meter::Meter;
 pub use noise::Noise;
@@ -53,4 +54,8 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     bench("log_softmax_s8", &[64, 256, 1000], 2, softmax_s8::log_softmax);
     bench("stablemax_s8", &[64, 256, 1000], 2, softmax_s8::stablemax);
     bench("stablemax_s8_s16", &[64, 256, 1000], 3, softmax_s8::stablemax_s16);
+    bench("stablemax_f32", &[64, 256, 1000], 8, stablemax::f32);
+    bench("log_stablemax_f32", &[256], 8, stablemax::log);
+    bench("stablemax_cross_entropy", &[256], 8, stablemax::gradient);
+    bench("perp_grad", &[256], 8, stablemax::perp);
 }

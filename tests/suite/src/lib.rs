@@ -10,6 +10,8 @@ mod lmdvit;
 mod nn;
 mod softmax;
 mod softmax_s8;
+mod softmax_wide;
+mod stablemax;
 
 use scrimp::backend::{Auto, Dispatch};
 
@@ -68,6 +70,10 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
     case("softmax_s8_s16", 6 * KIB, softmax_s8::softmax_s16);
     case("log_softmax_s8", 6 * KIB, softmax_s8::log_softmax);
     case("stablemax_s8", 6 * KIB, softmax_s8::stablemax);
+    case("softmax_f32_wide", 8 * KIB, softmax_wide::f32);
+    case("exp_and_sum", 5 * KIB, softmax_wide::exp);
+    case("stablemax_f32", 5 * KIB, stablemax::f32);
+    case("stablemax_cross_entropy", 4 * KIB, stablemax::training);
     case("linear", 8 * KIB, nn::linear);
     case("layer_norm", 5 * KIB, nn::layer_norm);
     case("gelu_f32_in_place", 5 * KIB, nn::gelu);

@@ -3,3 +3,4 @@
 pub mod lmdvit;
 pub mod ops;
 pub mod softmax_s8;
+pub mod stablemax;

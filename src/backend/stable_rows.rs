@@ -1,0 +1,53 @@
+//! Primitives on rows of f32 for StableMax.
+
+use super::{F32Rows, InOut, LANES, fold};
+
+/// What a backend can speed up in StableMax.
+pub trait StableRows: F32Rows {
+    /// `y[i] = s(x[i])`, `s(x) = 1 + x` from 0 on and `1 / (1 - x)` below; gives `Σ y[i]`, infinite where it overflows.
+    /// NaN gives NaN, `-inf` gives 0.
+    ///
+    /// Partial sums run in blocks that are merged in f64, so that the error does not grow with the row.
+    #[inline(always)]
+    fn stable_and_sum(self, mut row: InOut<'_, f32>) -> f32 {
+        if row.len() <= BLOCK {
+            return stable_and_sum_block(row);
+        }
+        let mut sum = 0.0f64;
+        while !row.is_empty() {
+            sum += f64::from(stable_and_sum_block(row.split_off_front(BLOCK)));
+        }
+        sum as f32
+    }
+}
+
+/// Elements whose partial sums stay in f32.
+const BLOCK: usize = 16 * LANES;
+
+#[inline(always)]
+fn stable_and_sum_block(block: InOut<'_, f32>) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let rest = block.for_each_group::<LANES>(|x, y| {
+        for i in 0..LANES {
+            y[i] = stable(x[i]);
+            lanes[i] += y[i];
+        }
+    });
+    let mut lane = 0;
+    rest.map(|x| {
+        let y = stable(x);
+        if let Some(sum) = lanes.get_mut(lane) {
+            *sum += y;
+        }
+        lane += 1;
+        y
+    });
+    fold(lanes)
+}
+
+/// `u = 1 + |x|`, which is never 0: then `s` is `u` or `1 / u`.
+#[inline(always)]
+fn stable(x: f32) -> f32 {
+    let u = 1.0 + x.abs();
+    if x < 0.0 { 1.0 / u } else { u }
+}
