@@ -1,36 +1,87 @@
 //! The operators that cases may name, each as the library's public call.
 
 use anyhow::{Context, Result, bail, ensure};
-use scrimp::{Error, Rows, softmax_f32};
+use scrimp::softmax::{LogSoftmaxS8, log_stablemax_f32, stablemax_f32};
+use scrimp::{Error, Rows, SoftmaxS8, softmax_f32};
 
 use super::vectors::{Case, Params, Tensor, Values};
 
 type Outputs = Vec<(&'static str, Values)>;
-/// A function from f32 rows to f32 rows.
-type Float = fn(&[f32], &mut [f32], Rows) -> Result<(), Error>;
+/// An operator with parameters, from rows to rows.
+type RunOf<P, X, Y> = fn(&P, &[X], &mut [Y], Rows) -> Result<(), Error>;
 
 pub(super) fn run(case: &Case) -> Result<Outputs> {
     let params = Params::of(case);
-    let outputs = match case.op.as_str() {
-        "softmax_f32" => float(case, softmax_f32),
+    let y = match case.op.as_str() {
+        "softmax_f32" => f32_rows(case, softmax_f32),
+        "stablemax_f32" => f32_rows(case, stablemax_f32),
+        "log_stablemax_f32" => f32_rows(case, log_stablemax_f32),
+        "softmax_s8" => softmax_s8(case, &params, SoftmaxS8::run).map(Values::I8),
+        "softmax_s8_s16" => softmax_s8(case, &params, SoftmaxS8::run_s16).map(Values::I16),
+        "log_softmax_s8" => {
+            let softmax = log_softmax_s8(&params)?;
+            rows(case, Tensor::i8, |x, y, rows| softmax.run(x, y, rows)).map(Values::I8)
+        }
         op => bail!("operator {op} is unknown"),
     }?;
     params.finish()?;
-    Ok(outputs)
+    Ok(vec![("y", y)])
 }
 
-fn float(case: &Case, run: Float) -> Result<Outputs> {
-    let (x, rows) = only_input(case)?;
-    let x = x.f32()?;
-    let mut y = vec![0.0; x.len()];
-    run(&x, &mut y, rows)?;
-    Ok(vec![("y", Values::F32(y))])
+fn f32_rows(case: &Case, run: fn(&[f32], &mut [f32], Rows) -> Result<(), Error>) -> Result<Values> {
+    rows(case, Tensor::f32, run).map(Values::F32)
 }
 
-/// The input `x` of an operator that has no other, as rows.
-fn only_input(case: &Case) -> Result<(&Tensor, Rows)> {
-    let x = case.inputs.get("x").context("the case has no input x")?;
+/// Runs an operator that has no input but rows `x`.
+fn rows<X, Y: Clone + Default>(
+    case: &Case,
+    x: fn(&Tensor) -> Result<Vec<X>>,
+    run: impl Fn(&[X], &mut [Y], Rows) -> Result<(), Error>,
+) -> Result<Vec<Y>> {
+    let tensor = case.inputs.get("x").context("the case has no input x")?;
     ensure!(case.inputs.len() == 1, "an input besides x");
-    let [rows, cols] = x.matrix()?;
-    Ok((x, Rows::new(rows, cols)?))
+    let [rows, cols] = tensor.matrix()?;
+    let x = x(tensor)?;
+    let mut y = vec![Y::default(); x.len()];
+    run(&x, &mut y, Rows::new(rows, cols)?)?;
+    Ok(y)
+}
+
+/// By the scale, by TFLite's integers, or by both, which then must agree.
+fn softmax_s8<Y>(case: &Case, params: &Params<'_>, run: RunOf<SoftmaxS8, i8, Y>) -> Result<Vec<Y>>
+where
+    Y: Clone + Default + PartialEq,
+{
+    let beta = params.real("beta")?.unwrap_or(1.0);
+    let mut ways = Vec::new();
+    if let Some(scale) = params.real("input_scale")? {
+        ways.push(SoftmaxS8::new(scale, beta)?);
+    }
+    match (params.integer("input_mult")?, params.integer("input_left_shift")?, params.integer("diff_min")?) {
+        (Some(multiplier), Some(shift), Some(diff_min)) => {
+            ways.push(SoftmaxS8::from_multiplier(multiplier, shift, diff_min)?);
+        }
+        (None, None, None) => {}
+        _ => bail!("`input_mult`, `input_left_shift` and `diff_min` go together"),
+    }
+    agreed(&ways, |softmax| rows(case, Tensor::i8, |x, y, rows| run(softmax, x, y, rows)))
+}
+
+/// What all the ways to state an operator's parameters give.
+fn agreed<P, Y: PartialEq>(ways: &[P], run: impl Fn(&P) -> Result<Y>) -> Result<Y> {
+    let (first, others) = ways.split_first().context("no `input_scale`, and no `input_mult` either")?;
+    let y = run(first)?;
+    for other in others {
+        ensure!(run(other)? == y, "`input_mult` does not follow from `input_scale`");
+    }
+    Ok(y)
+}
+
+/// The output's scale and zero point are TFLite's; the input's zero point cancels.
+fn log_softmax_s8(params: &Params<'_>) -> Result<LogSoftmaxS8> {
+    let output = (params.real("output_scale")?, params.integer("output_zero_point")?);
+    let is_fixed = matches!(output, (Some(scale), Some(127)) if scale.total_cmp(&0.0625).is_eq());
+    ensure!(is_fixed, "`output_scale` must be 0.0625 and `output_zero_point` 127");
+    params.integer("input_zero_point")?;
+    Ok(LogSoftmaxS8::new(params.real("input_scale")?.context("no `input_scale`")?)?)
 }
