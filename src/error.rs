@@ -153,6 +153,8 @@ pub enum Rule {
     Number,
     /// A flag that this version does not know.
     Flags,
+    /// A scale, or the multiplier that stands for it, is not a usable number.
+    Scale,
 }
 
 /// Checks of a model blob that an [`Error`] can name.
@@ -264,6 +266,7 @@ impl fmt::Display for Rule {
             Self::CellSize => "the strides of a mask network must multiply to the cell size",
             Self::Flags => "the network uses something that this version does not know",
             Self::Number => "a threshold, slope or beta is not a usable number",
+            Self::Scale => "a scale or multiplier is not a usable number",
         })
     }
 }

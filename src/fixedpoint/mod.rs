@@ -2,8 +2,18 @@
 //!
 //! All of it is `const fn`, so that tables and multipliers can live in flash, and gives the same bits on every target.
 
+mod element;
+mod exp2;
+mod log2_scale;
 mod multiplier;
+mod reciprocal;
 mod rounding;
+mod tables_s16;
 
+pub use element::{Logit, Probability};
+pub(crate) use exp2::{ONE, exp2_long, exp2_short};
+pub(crate) use log2_scale::Log2Scale;
 pub use multiplier::Multiplier;
+pub use reciprocal::reciprocal;
 pub use rounding::{rounding_shift_right, saturating_doubling_high_mul};
+pub(crate) use tables_s16::{exp_s16, reciprocal_s16};

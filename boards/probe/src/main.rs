@@ -18,6 +18,7 @@ mod model;
 mod nn;
 mod shape;
 mod softmax;
+mod softmax_q;
 mod trace;
 
 use core::hint::black_box;
@@ -37,6 +38,7 @@ fn main() {
     fixedpoint::calls();
     math::calls();
     softmax::calls();
+    softmax_q::calls();
     nn::calls();
     model::calls();
     lmdvit::calls();

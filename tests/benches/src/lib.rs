@@ -7,6 +7,7 @@
 mod meter;
 mod noise;
 mod softmax;
+mod softmax_q;
 
 pub use meter::Meter;
 pub use noise::Noise;
@@ -47,4 +48,8 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
         }
     };
     bench("softmax_f32", &[64, 256, 1000], 8, softmax::f32);
+    bench("softmax_s16", &[64, 256, 1000], 4, softmax_q::s16);
+    bench("softmax_q", &[64, 256, 1000], 4, softmax_q::q);
+    bench("two_pass_q", &[64, 256, 1000], 4, softmax_q::two_pass);
+    bench("stablemax_q", &[64, 256, 1000], 4, softmax_q::stable);
 }

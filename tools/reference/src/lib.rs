@@ -2,3 +2,4 @@
 
 pub mod lmdvit;
 pub mod ops;
+pub mod softmax_q;
