@@ -3,7 +3,7 @@
 use core::fmt::Debug;
 use std::sync::LazyLock;
 
-use scrimp::backend::{Dispatch, Scalar};
+use scrimp::backend::Scalar;
 use scrimp::fixedpoint::{Logit, Probability};
 use scrimp::softmax::two_pass_q_on;
 use scrimp::{Error, OnlineQ, Rows, SoftmaxQ, SoftmaxS16, StablemaxQ};
@@ -191,7 +191,7 @@ fn forms<X: Element + Logit, Y: Element + Probability>() {
                     softmax = SoftmaxQ::from_scale(unit * 1.1).expect("valid");
                     exact = reference::softmax(&row, unit * 1.1);
                 }
-                form(&format!("softmax_q, {what}"), &exact, 1.0, |y| softmax.run_on(Scalar, &x, y, one(n)));
+                form(&format!("softmax_q, {what}"), &exact, 1.0, |y: &mut [Y]| softmax.run_on(Scalar, &x, y, one(n)));
                 form(&format!("two_pass_q, {what}"), &exact, 0.51, |y: &mut [Y]| {
                     two_pass_q_on(Scalar, &softmax, &x, y, one(n))
                 });

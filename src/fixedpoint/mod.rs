@@ -12,6 +12,10 @@ mod tables_s16;
 
 pub use element::{Logit, Probability};
 pub(crate) use exp2::{ONE, exp2_long, exp2_short};
+#[cfg(target_arch = "arm")]
+pub(crate) use exp2::SHORT;
+#[cfg(target_arch = "arm")]
+pub(crate) use tables_s16::EXP as EXP_S16;
 pub(crate) use log2_scale::Log2Scale;
 pub use multiplier::Multiplier;
 pub use reciprocal::reciprocal;

@@ -86,7 +86,7 @@ impl OnlineQ {
         // `sum = top * 2^(32 - zeros)`, and so `1 / sum = r * 2^(zeros - 94)`.
         let zeros = self.sum.leading_zeros();
         let r = u64::from(reciprocal((self.sum.wrapping_shl(zeros) >> 32) as u32));
-        let shift = i64::from(94 - GUARD + zeros) - i64::from(Y::BITS);
+        let shift = i64::from(94 - GUARD - Y::BITS) - i64::from(zeros);
         row.map(|x| {
             let (m, n) = self.scale.exp_pair(x.widen());
             share(u64::from(m) * r, shift.wrapping_add(self.exponent).wrapping_sub(n))

@@ -110,7 +110,9 @@ impl<X: Logit, Y: Probability> RowOf<X, Y> for SoftmaxQ {
         });
         // `Σ e = top * 2^(32 - zeros)` in units of 2^-46.
         let zeros = sum.leading_zeros();
-        let r = u64::from(reciprocal((sum.wrapping_shl(zeros) >> 32) as u32));
+        let r = reciprocal((sum.wrapping_shl(zeros) >> 32) as u32);
+        // A sum of just one would make one of the half unit that 0 stands for.
+        let r = u64::from(if zeros > 17 { r.min(ONE as u32) } else { r });
         // `1 / Σ e = r / 2^shift`, at most 18 zeros, and none only if the row is longer than it can be.
         let shift = 48u32.wrapping_sub(zeros) & 63;
         let offset = (r >> 1).wrapping_add((1u64 << shift) >> 1);
