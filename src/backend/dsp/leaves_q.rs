@@ -1,7 +1,8 @@
 //! The loops of `q_rows` in assembly: LLVM spills constants and extends each halfword on its own.
 //!
 //! Every leaf takes a number of whole blocks that is not zero. Rows may start at any halfword, so words are read by `ldr`,
-//! which takes any address, and never by `ldm` or `ldrd`.
+//! which takes any address, and never by `ldm` or `ldrd`. Naked functions do not get the target's features from the
+//! compiler, hence `.arch` in each; every core of this backend has its instructions.
 #![allow(unsafe_code, reason = "naked functions")]
 
 use core::arch::naked_asm;
@@ -20,6 +21,7 @@ pub(super) const SCALE: usize = 8;
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn max(x: *const i16, blocks: usize) -> i32 {
     naked_asm!(
+        ".arch armv7e-m",
         "ldr r2, [r0]",
         "2:",
         ".rept 8",
@@ -53,6 +55,7 @@ pub(super) unsafe extern "C" fn exp_s16(
     constants: *const [i32; 5],
 ) -> u32 {
     naked_asm!(
+        ".arch armv7e-m",
         "push {{r4-r11, lr}}",
         "ldr r12, [sp, #36]",
         "ldm r12, {{r4-r8}}",
@@ -103,6 +106,7 @@ pub(super) unsafe extern "C" fn exp_s16(
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn scale_s16(y: *mut i16, blocks: usize, factor: i32, offset: i32) {
     naked_asm!(
+        ".arch armv7e-m",
         "push {{r4, lr}}",
         "2:",
         ".rept 4",
@@ -133,6 +137,7 @@ pub(super) unsafe extern "C" fn exp_s16_u16(
     constants: *const [i32; 6],
 ) -> u64 {
     naked_asm!(
+        ".arch armv7e-m",
         "push {{r4-r11, lr}}",
         "add r2, r0, r2, lsl #3",
         // All other registers are taken: the end waits on the stack.
@@ -188,6 +193,7 @@ pub(super) unsafe extern "C" fn exp_s16_u16(
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn scale_u16(y: *mut u16, blocks: usize, reciprocal: i32, offset: i32) {
     naked_asm!(
+        ".arch armv7e-m",
         "push {{r4, lr}}",
         "2:",
         ".rept 4",

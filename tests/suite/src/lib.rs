@@ -9,6 +9,7 @@ mod failure;
 mod lmdvit;
 mod nn;
 mod softmax;
+mod softmax_q;
 
 use scrimp::backend::{Auto, Dispatch};
 
@@ -63,6 +64,10 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
     };
     case("softmax_f32", 5 * KIB, softmax::f32);
     case("softmax_f32_special", 5 * KIB, softmax::f32_special);
+    case("softmax_s16", 5 * KIB, softmax_q::s16);
+    case("softmax_q", 5 * KIB, softmax_q::q);
+    case("two_pass_q", 5 * KIB, softmax_q::two_pass);
+    case("stablemax_q", 5 * KIB, softmax_q::stable);
     case("linear", 8 * KIB, nn::linear);
     case("layer_norm", 5 * KIB, nn::layer_norm);
     case("gelu_f32_in_place", 5 * KIB, nn::gelu);
