@@ -30,10 +30,10 @@ pub mod trace;
 
 pub use error::Error;
 pub use shape::Rows;
-pub use softmax::{OnlineQ, SoftmaxQ, SoftmaxS16, StablemaxQ, two_pass_q};
-pub use softmax::{softmax_f32, softmax_f32_in_place};
 #[cfg(feature = "fixed")]
 pub use softmax::softmax_q;
+pub use softmax::{OnlineQ, SoftmaxQ, SoftmaxS16, StablemaxQ, two_pass_q};
+pub use softmax::{softmax_f32, softmax_f32_in_place};
 
 /// The value of a `Result` in a constant; an error stops the build.
 ///

@@ -173,7 +173,11 @@ fn compare<Y: Element>(what: &str, y: &[Y], exact: &[f64], units: f64) {
     for (i, (y, p)) in y.iter().zip(exact).enumerate() {
         let error = (y.value() as f64 - p * one).abs();
         // 1 itself is one unit away.
-        assert!(error < bound::<Y>(units) || y.value() == Y::MAX && error <= 1.0, "{what}, element {i}: {y:?}, not {}", p * one);
+        assert!(
+            error < bound::<Y>(units) || y.value() == Y::MAX && error <= 1.0,
+            "{what}, element {i}: {y:?}, not {}",
+            p * one
+        );
     }
 }
 

@@ -47,7 +47,6 @@ const fn high(a: i32, b: i32) -> i32 {
 }
 
 #[cfg(test)]
-#[expect(clippy::cast_precision_loss, reason = "30 bits")]
 mod tests {
     use super::{ONE, exp2_long, exp2_short};
 

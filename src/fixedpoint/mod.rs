@@ -11,13 +11,13 @@ mod rounding;
 mod tables_s16;
 
 pub use element::{Logit, Probability};
-pub(crate) use exp2::{ONE, exp2_long, exp2_short};
 #[cfg(target_arch = "arm")]
 pub(crate) use exp2::SHORT;
-#[cfg(target_arch = "arm")]
-pub(crate) use tables_s16::EXP as EXP_S16;
+pub(crate) use exp2::{ONE, exp2_long, exp2_short};
 pub(crate) use log2_scale::Log2Scale;
 pub use multiplier::Multiplier;
 pub use reciprocal::reciprocal;
 pub use rounding::{rounding_shift_right, saturating_doubling_high_mul};
+#[cfg(target_arch = "arm")]
+pub(crate) use tables_s16::EXP as EXP_S16;
 pub(crate) use tables_s16::{exp_s16, reciprocal_s16};

@@ -16,6 +16,6 @@ pub use int16::SoftmaxS16;
 pub use online_q::OnlineQ;
 pub use q::SoftmaxQ;
 pub use stable_q::StablemaxQ;
-pub use two_pass_q::{two_pass_q, two_pass_q_on};
 pub(crate) use three_pass::row_in_place;
 pub use three_pass::{softmax_f32, softmax_f32_in_place, softmax_f32_in_place_on, softmax_f32_on};
+pub use two_pass_q::{two_pass_q, two_pass_q_on};

@@ -10,7 +10,9 @@ use scrimp::softmax::{OnlineQ, SoftmaxQ, SoftmaxS16, StablemaxQ, two_pass_q, two
 use crate::{on_each_backend, slice, slice_mut};
 
 pub(crate) fn calls() {
-    if let (Ok(softmax), Ok(rows)) = (SoftmaxS16::new(black_box(0.1), black_box(1.0)), Rows::new(black_box(2), black_box(8))) {
+    if let (Ok(softmax), Ok(rows)) =
+        (SoftmaxS16::new(black_box(0.1), black_box(1.0)), Rows::new(black_box(2), black_box(8)))
+    {
         let mut y = [0; 16];
         let _ = black_box(SoftmaxS16::run(&softmax, slice(&[1; 16]), slice_mut(&mut y), rows));
         let _ = black_box(SoftmaxS16::run_in_place(&softmax, slice_mut(&mut y), rows));
@@ -57,7 +59,8 @@ fn on<D: Dispatch>(backend: D) {
     if let Ok(stablemax) = StablemaxQ::new(black_box(8)) {
         let _ = black_box(StablemaxQ::run_on(&stablemax, backend, slice(&[1i16; 16]), slice_mut(&mut y), rows));
     }
-    let _ = black_box(Dispatch::run(backend, Primitives(slice(&[1; 40]), black_box(Multiplier { mantissa: 5, shift: 3 }))));
+    let _ =
+        black_box(Dispatch::run(backend, Primitives(slice(&[1; 40]), black_box(Multiplier { mantissa: 5, shift: 3 }))));
 }
 
 /// With any arguments.

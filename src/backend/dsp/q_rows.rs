@@ -4,7 +4,7 @@
 use super::{Dsp, leaves_q};
 use crate::backend::q_rows::{exp_s16_element, exponent_offset, scale_offset, shifts, table_index};
 use crate::backend::{InOut, QRows};
-use crate::fixedpoint::{EXP_S16, Multiplier, SHORT, exp_s16, ONE};
+use crate::fixedpoint::{EXP_S16, Multiplier, ONE, SHORT, exp_s16};
 
 impl QRows for Dsp {
     #[inline(always)]
@@ -53,7 +53,12 @@ impl QRows for Dsp {
         if (15..=31).contains(&shift) && !blocks.is_empty() {
             // SAFETY: `blocks` is that many blocks, and not none.
             unsafe {
-                leaves_q::scale_s16(blocks.as_mut_ptr().cast(), blocks.len(), i32::from(factor) << (31 - shift), 1 << 14);
+                leaves_q::scale_s16(
+                    blocks.as_mut_ptr().cast(),
+                    blocks.len(),
+                    i32::from(factor) << (31 - shift),
+                    1 << 14,
+                );
             }
             super::super::Scalar.scale_s16(tail, factor, shift);
         } else {

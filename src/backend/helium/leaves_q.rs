@@ -60,13 +60,13 @@ pub(super) unsafe extern "C" fn exp_s16(
         // Cut to 16 bits, at the top of the word.
         "vqshlu.s32 q0, q0, #16",
         "vshr.u32 q1, q0, #23",
-        "vldrw.u32 q1, [r3, q1, uxtw #2]",
+        "vldrw.u32 q2, [r3, q1, uxtw #2]",
         "vshl.i32 q0, q0, #9",
         "vshr.u32 q0, q0, #25",
         // base * 128 + 64 + slope * offset.
-        "vshr.u32 q2, q1, #22",
-        "vmul.i32 q0, q0, q2",
-        "vadd.i32 q0, q0, q1",
+        "vshr.u32 q1, q2, #22",
+        "vmul.i32 q0, q0, q1",
+        "vadd.i32 q0, q0, q2",
         "vshl.i32 q0, q0, #10",
         "vshr.u32 q0, q0, #17",
         "vaddva.u32 r4, q0",
