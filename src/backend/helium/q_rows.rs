@@ -17,7 +17,7 @@ impl QRows for Helium {
     fn exp_s16(self, mut row: InOut<'_, i16>, max: i16, scale: Multiplier) -> u32 {
         let (left, right) = shifts(scale);
         // Ties of what is shifted right go away from zero, which is down: one less than half.
-        let half = (1i32.wrapping_shl(right) >> 1).wrapping_sub(i32::from(right > 0));
+        let half = ((1u32.wrapping_shl(right) >> 1) as i32).wrapping_sub(i32::from(right > 0));
         let constants = [i32::from(max), left as i32, scale.mantissa, half, -(right as i32)];
         let n = row.len();
         let (x, y) = row.pointers();
