@@ -2,10 +2,11 @@
 
 use core::hint::black_box;
 
+use fixed::types::{I8F8, I16F16, U0F8, U0F16};
 use scrimp::Rows;
 use scrimp::backend::{Backend, Dispatch, InOut, Kernel, QRows};
 use scrimp::fixedpoint::{Logit, Multiplier, Probability};
-use scrimp::softmax::{OnlineQ, SoftmaxQ, SoftmaxS16, StablemaxQ, two_pass_q, two_pass_q_on};
+use scrimp::softmax::{OnlineQ, SoftmaxQ, SoftmaxS16, StablemaxQ, softmax_q, two_pass_q, two_pass_q_on};
 
 use crate::{on_each_backend, slice, slice_mut};
 
@@ -26,6 +27,12 @@ pub(crate) fn calls() {
     formats::<i32, u8>(1, 0);
     formats::<i32, u16>(1, 0);
     formats::<i32, u32>(1, 0);
+    if let Ok(rows) = Rows::new(black_box(2), black_box(8)) {
+        let mut y = [U0F16::ZERO; 16];
+        let _ = black_box(softmax_q(slice(&[I8F8::ZERO; 16]), slice_mut(&mut y), rows));
+        let mut y = [U0F8::ZERO; 16];
+        let _ = black_box(softmax_q(slice(&[I16F16::ZERO; 16]), slice_mut(&mut y), rows));
+    }
     on_each_backend!(on);
 }
 
@@ -36,7 +43,8 @@ fn formats<X: Logit, Y: Probability>(x: X, y: Y) {
         let _ = black_box(two_pass_q(&softmax, slice(&x), slice_mut(&mut y), rows));
         let mut state = OnlineQ::new(&softmax);
         OnlineQ::push(&mut state, slice(&x));
-        OnlineQ::merge(&mut state, &black_box(state));
+        let other = black_box(state);
+        OnlineQ::merge(&mut state, &other);
         let _ = black_box(OnlineQ::write(&state, slice(&x), slice_mut(&mut y)));
     }
     if let (Ok(stablemax), Ok(rows)) = (StablemaxQ::new(black_box(8)), Rows::new(black_box(2), black_box(8))) {
