@@ -23,7 +23,8 @@ use crate::shape::Rows;
 /// As [`SoftmaxQ`]; for `u8` and `u16` at most 0.51 units.
 ///
 /// # Cost
-/// Instructions an element of `i16` to `u16` at 64 / 256 / 1000 columns: COST_TWO_PASS
+/// Instructions an element of `i16` to `u16` at 64 / 256 / 1000 columns: 193 / 191 / 191 on Cortex-M4,
+/// 158 / 157 / 156 on M55: the portable body, with 64-bit shifts. [`SoftmaxQ`] is the fast one there.
 ///
 /// # Errors
 /// `Error::Length` if `x` or `y` is not `rows x cols`, `Error::TooLarge` beyond 65,536 columns; `y` is then untouched.
