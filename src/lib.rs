@@ -30,7 +30,10 @@ pub mod trace;
 
 pub use error::Error;
 pub use shape::Rows;
+#[cfg(feature = "fixed")]
+pub use softmax::softmax_q;
 pub use softmax::{LogSoftmaxS8, SoftmaxS8, SoftmaxS8Ref, StablemaxS8};
+pub use softmax::{OnlineQ, SoftmaxQ, SoftmaxS16, StablemaxQ, two_pass_q};
 pub use softmax::{log_stablemax_f32, log_stablemax_f32_in_place, stablemax_f32, stablemax_f32_in_place};
 pub use softmax::{perp_grad, perp_grad_rescaled, stablemax_cross_entropy};
 pub use softmax::{softmax_f32, softmax_f32_in_place};

@@ -160,7 +160,9 @@ impl Quotient {
                 let addend = addend.wrapping_sub(factor as u64 * HALF_Q19 as u64);
                 Some((factor, addend, shift.wrapping_sub(1) & 31))
             }
-            Self::Once { factor, shift } if shift >= 32 => Some((factor, 1u64 << ((shift - 1) & 63), (shift - 32) & 31)),
+            Self::Once { factor, shift } if shift >= 32 => {
+                Some((factor, 1u64 << ((shift - 1) & 63), (shift - 32) & 31))
+            }
             Self::Once { .. } => None,
         }
     }

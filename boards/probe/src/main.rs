@@ -18,6 +18,7 @@ mod model;
 mod nn;
 mod shape;
 mod softmax;
+mod softmax_q;
 mod softmax_s8;
 mod stablemax;
 mod trace;
@@ -41,6 +42,7 @@ fn main() {
     softmax::calls();
     softmax_s8::calls();
     stablemax::calls();
+    softmax_q::calls();
     nn::calls();
     model::calls();
     lmdvit::calls();

@@ -5,6 +5,7 @@
 mod f32_rows;
 #[cfg(target_abi = "eabihf")]
 mod fpu;
+mod leaves_q;
 mod q_rows;
 mod s8_rows;
 mod stable_rows;

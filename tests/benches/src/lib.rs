@@ -7,6 +7,7 @@
 mod meter;
 mod noise;
 mod softmax;
+mod softmax_q;
 mod softmax_s8;
 mod stablemax;
 
@@ -58,4 +59,8 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     bench("log_stablemax_f32", &[256], 8, stablemax::log);
     bench("stablemax_cross_entropy", &[256], 8, stablemax::gradient);
     bench("perp_grad", &[256], 8, stablemax::perp);
+    bench("softmax_s16", &[64, 256, 1000], 4, softmax_q::s16);
+    bench("softmax_q", &[64, 256, 1000], 4, softmax_q::q);
+    bench("two_pass_q", &[64, 256, 1000], 4, softmax_q::two_pass);
+    bench("stablemax_q", &[64, 256, 1000], 4, softmax_q::stable);
 }

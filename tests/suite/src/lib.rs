@@ -9,6 +9,7 @@ mod failure;
 mod lmdvit;
 mod nn;
 mod softmax;
+mod softmax_q;
 mod softmax_s8;
 mod softmax_wide;
 mod stablemax;
@@ -74,6 +75,10 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
     case("exp_and_sum", 5 * KIB, softmax_wide::exp);
     case("stablemax_f32", 5 * KIB, stablemax::f32);
     case("stablemax_cross_entropy", 4 * KIB, stablemax::training);
+    case("softmax_s16", 5 * KIB, softmax_q::s16);
+    case("softmax_q", 5 * KIB, softmax_q::q);
+    case("two_pass_q", 5 * KIB, softmax_q::two_pass);
+    case("stablemax_q", 5 * KIB, softmax_q::stable);
     case("linear", 8 * KIB, nn::linear);
     case("layer_norm", 5 * KIB, nn::layer_norm);
     case("gelu_f32_in_place", 5 * KIB, nn::gelu);

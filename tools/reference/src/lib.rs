@@ -2,5 +2,6 @@
 
 pub mod lmdvit;
 pub mod ops;
+pub mod softmax_q;
 pub mod softmax_s8;
 pub mod stablemax;

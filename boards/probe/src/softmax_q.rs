@@ -1,0 +1,91 @@
+//! `scrimp::softmax`, the 16-bit and fixed-point forms.
+
+use core::hint::black_box;
+
+use fixed::types::{I8F8, I16F16, U0F8, U0F16};
+use scrimp::Rows;
+use scrimp::backend::{Backend, Dispatch, InOut, Kernel, QRows};
+use scrimp::fixedpoint::{Logit, Multiplier, Probability};
+use scrimp::softmax::{OnlineQ, SoftmaxQ, SoftmaxS16, StablemaxQ, softmax_q, two_pass_q, two_pass_q_on};
+
+use crate::{on_each_backend, slice, slice_mut};
+
+pub(crate) fn calls() {
+    if let (Ok(softmax), Ok(rows)) =
+        (SoftmaxS16::new(black_box(0.1), black_box(1.0)), Rows::new(black_box(2), black_box(8)))
+    {
+        let mut y = [0; 16];
+        let _ = black_box(SoftmaxS16::run(&softmax, slice(&[1; 16]), slice_mut(&mut y), rows));
+        let _ = black_box(SoftmaxS16::run_in_place(&softmax, slice_mut(&mut y), rows));
+    }
+    formats::<i8, u8>(1, 0);
+    formats::<i8, u16>(1, 0);
+    formats::<i8, u32>(1, 0);
+    formats::<i16, u8>(1, 0);
+    formats::<i16, u16>(1, 0);
+    formats::<i16, u32>(1, 0);
+    formats::<i32, u8>(1, 0);
+    formats::<i32, u16>(1, 0);
+    formats::<i32, u32>(1, 0);
+    if let Ok(rows) = Rows::new(black_box(2), black_box(8)) {
+        let mut y = [U0F16::ZERO; 16];
+        let _ = black_box(softmax_q(slice(&[I8F8::ZERO; 16]), slice_mut(&mut y), rows));
+        let mut y = [U0F8::ZERO; 16];
+        let _ = black_box(softmax_q(slice(&[I16F16::ZERO; 16]), slice_mut(&mut y), rows));
+    }
+    on_each_backend!(on);
+}
+
+fn formats<X: Logit, Y: Probability>(x: X, y: Y) {
+    let (x, mut y) = ([x; 16], [y; 16]);
+    if let (Ok(softmax), Ok(rows)) = (SoftmaxQ::new(black_box(8)), Rows::new(black_box(2), black_box(8))) {
+        let _ = black_box(SoftmaxQ::run(&softmax, slice(&x), slice_mut(&mut y), rows));
+        let _ = black_box(two_pass_q(&softmax, slice(&x), slice_mut(&mut y), rows));
+        let mut state = OnlineQ::new(&softmax);
+        OnlineQ::push(&mut state, slice(&x));
+        let other = black_box(state);
+        OnlineQ::merge(&mut state, &other);
+        let _ = black_box(OnlineQ::write(&state, slice(&x), slice_mut(&mut y)));
+    }
+    if let (Ok(stablemax), Ok(rows)) = (StablemaxQ::new(black_box(8)), Rows::new(black_box(2), black_box(8))) {
+        let _ = black_box(StablemaxQ::run(&stablemax, slice(&x), slice_mut(&mut y), rows));
+    }
+}
+
+fn on<D: Dispatch>(backend: D) {
+    let Ok(rows) = Rows::new(black_box(2), black_box(8)) else { return };
+    let mut y = [0; 16];
+    if let Ok(softmax) = SoftmaxS16::from_multiplier(black_box(5), black_box(5)) {
+        let _ = black_box(SoftmaxS16::run_on(&softmax, backend, slice(&[1; 16]), slice_mut(&mut y), rows));
+        let _ = black_box(SoftmaxS16::run_in_place_on(&softmax, backend, slice_mut(&mut y), rows));
+    }
+    let mut y = [0u16; 16];
+    if let Ok(softmax) = SoftmaxQ::from_scale(black_box(0.001)) {
+        let _ = black_box(SoftmaxQ::run_on(&softmax, backend, slice(&[1i16; 16]), slice_mut(&mut y), rows));
+        let _ = black_box(two_pass_q_on(backend, &softmax, slice(&[1i16; 16]), slice_mut(&mut y), rows));
+    }
+    if let Ok(stablemax) = StablemaxQ::new(black_box(8)) {
+        let _ = black_box(StablemaxQ::run_on(&stablemax, backend, slice(&[1i16; 16]), slice_mut(&mut y), rows));
+    }
+    let _ =
+        black_box(Dispatch::run(backend, Primitives(slice(&[1; 40]), black_box(Multiplier { mantissa: 5, shift: 3 }))));
+}
+
+/// With any arguments.
+struct Primitives<'a>(&'a [i16], Multiplier);
+
+impl Kernel for Primitives<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) {
+        let Self(x, scale) = self;
+        let max = black_box(QRows::max_s16(b, x));
+        let mut y = [0; 40];
+        black_box(QRows::exp_s16(b, InOut::apart(x, slice_mut(&mut y)), max, scale));
+        QRows::scale_s16(b, slice_mut(&mut y), black_box(5), black_box(9));
+        let mut y = [0; 40];
+        black_box(QRows::exp_s16_u16(b, InOut::apart(x, slice_mut(&mut y)), max, black_box(7)));
+        QRows::scale_u16(b, slice_mut(&mut y), black_box(9));
+    }
+}
