@@ -30,8 +30,8 @@ pub mod trace;
 
 pub use error::Error;
 pub use shape::Rows;
-pub use softmax::{softmax_f32, softmax_f32_in_place};
 pub use softmax::{LogSoftmaxS8, SoftmaxS8, SoftmaxS8Ref, StablemaxS8};
+pub use softmax::{softmax_f32, softmax_f32_in_place};
 
 /// The value of a `Result` in a constant; an error stops the build.
 ///

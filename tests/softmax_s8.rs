@@ -181,7 +181,8 @@ fn flat_rows<D: Dispatch>(d: D) {
         let softmax = SoftmaxS8::new(scale, 1.0).unwrap();
         let exponentials = oracle::exponentials(multiplier, shift, diff_min);
         let mut noise = Noise(5);
-        let lengths = (400..5000).step_by(97).chain(505..520).chain(4090..4100).chain([8191, 8192, 8193, 16_384, 65_536]);
+        let lengths =
+            (400..5000).step_by(97).chain(505..520).chain(4090..4100).chain([8191, 8192, 8193, 16_384, 65_536]);
         for cols in lengths {
             let mut x = noise.row(cols, range);
             x[cols - 1] = x[cols - 1].saturating_add(3);

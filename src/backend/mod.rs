@@ -33,8 +33,8 @@ mod scalar;
 pub use f32_rows::F32Rows;
 pub use in_out::InOut;
 pub use q_rows::QRows;
-pub use s8_rows::{Quotient, S8Row, S8Rows, S8Values, Weights};
 pub(crate) use s8_rows::HALF_Q19;
+pub use s8_rows::{Quotient, S8Row, S8Rows, S8Values, Weights};
 pub use scalar::Scalar;
 
 #[cfg(target_arch = "x86_64")]

@@ -17,6 +17,7 @@ pub struct S8Row<'a, Y> {
 impl<'a, Y: Copy> S8Row<'a, Y> {
     /// The bound is the row's largest element.
     #[inline(always)]
+    #[must_use]
     pub fn below_max<B: S8Rows>(backend: B, row: InOut<'a, i8, Y>) -> Self {
         let top = backend.max_s8(row.input());
         Self { row, top }
@@ -24,6 +25,7 @@ impl<'a, Y: Copy> S8Row<'a, Y> {
 
     /// The bound is 127: entry `x + 128` belongs to `x`.
     #[inline(always)]
+    #[must_use]
     pub fn unbounded(row: InOut<'a, i8, Y>) -> Self {
         Self { row, top: i8::MAX }
     }
@@ -159,7 +161,9 @@ impl Quotient {
                 let addend = addend.wrapping_sub(factor as u64 * HALF_Q19 as u64);
                 Some((factor, addend, shift.wrapping_sub(1) & 31))
             }
-            Self::Once { factor, shift } if shift >= 32 => Some((factor, 1u64 << ((shift - 1) & 63), (shift - 32) & 31)),
+            Self::Once { factor, shift } if shift >= 32 => {
+                Some((factor, 1u64 << ((shift - 1) & 63), (shift - 32) & 31))
+            }
             Self::Once { .. } => None,
         }
     }

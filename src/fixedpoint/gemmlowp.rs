@@ -17,8 +17,7 @@ use super::{rounding_shift_right, saturating_doubling_high_mul as mul};
 #[must_use]
 pub const fn exp_on_negative_values(a: i32) -> i32 {
     /// `e^-(2^k)` in Q0.31 for k = -2 to 4.
-    const POWERS: [i32; 7] =
-        [1_672_461_947, 1_302_514_674, 790_015_084, 290_630_308, 39_332_535, 720_401, 242];
+    const POWERS: [i32; 7] = [1_672_461_947, 1_302_514_674, 790_015_084, 290_630_308, 39_332_535, 720_401, 242];
     const QUARTER: i32 = 1 << 24;
     if a == 0 {
         return i32::MAX;

@@ -9,7 +9,8 @@ use crate::{on_each_backend, slice, slice_mut};
 
 pub(crate) fn calls() {
     let mut table = [0; 256];
-    if let (Ok(rows), Ok(softmax)) = (Rows::new(black_box(2), black_box(8)), SoftmaxS8::new(black_box(0.1), black_box(1.0)))
+    if let (Ok(rows), Ok(softmax)) =
+        (Rows::new(black_box(2), black_box(8)), SoftmaxS8::new(black_box(0.1), black_box(1.0)))
     {
         let (mut y, mut wide) = ([0; 16], [0; 16]);
         let _ = black_box(SoftmaxS8::run(&softmax, slice(&[1; 16]), slice_mut(&mut y), rows));
@@ -24,11 +25,9 @@ pub(crate) fn calls() {
         let _ = black_box(SoftmaxS8Ref::run_in_place(&softmax, slice_mut(&mut y), rows));
         let _ = black_box(SoftmaxS8Ref::run_s16(&softmax, slice(&[1; 16]), slice_mut(&mut wide), rows));
     }
-    if let (Ok(rows), Ok(log_softmax), Ok(stablemax)) = (
-        Rows::new(black_box(2), black_box(8)),
-        LogSoftmaxS8::new(black_box(0.1)),
-        StablemaxS8::new(black_box(0.1)),
-    ) {
+    if let (Ok(rows), Ok(log_softmax), Ok(stablemax)) =
+        (Rows::new(black_box(2), black_box(8)), LogSoftmaxS8::new(black_box(0.1)), StablemaxS8::new(black_box(0.1)))
+    {
         let (mut y, mut wide) = ([0; 16], [0; 16]);
         let _ = black_box(LogSoftmaxS8::run(&log_softmax, slice(&[1; 16]), slice_mut(&mut y), rows));
         let _ = black_box(LogSoftmaxS8::run_in_place(&log_softmax, slice_mut(&mut y), rows));

@@ -203,24 +203,26 @@ macro_rules! one_by_one {
     };
 }
 one_by_one!(
-    twice_s8, i8,
+    twice_s8,
+    i8,
     ["vsub.i32 q1, q1, r8", "vqrdmulh.s32 q1, q1, r4", "vrshl.s32 q1, r5"],
-    "vstrb.32 q1, [r3], #4", 128
+    "vstrb.32 q1, [r3], #4",
+    128
 );
+one_by_one!(once_s8, i8, ["vmulh.u32 q1, q1, q2", "vrshl.u32 q1, r5"], "vstrb.32 q1, [r3], #4", 128);
 one_by_one!(
-    once_s8, i8,
-    ["vmulh.u32 q1, q1, q2", "vrshl.u32 q1, r5"],
-    "vstrb.32 q1, [r3], #4", 128
-);
-one_by_one!(
-    twice_s16, i16,
+    twice_s16,
+    i16,
     ["vsub.i32 q1, q1, r8", "vqrdmulh.s32 q1, q1, r4", "vrshl.s32 q1, r5", "vmin.u32 q1, q1, q3"],
-    "vstrh.32 q1, [r3], #8", 32_768
+    "vstrh.32 q1, [r3], #8",
+    32_768
 );
 one_by_one!(
-    once_s16, i16,
+    once_s16,
+    i16,
     ["vmulh.u32 q1, q1, q2", "vrshl.u32 q1, r5", "vmin.u32 q1, q1, q3"],
-    "vstrh.32 q1, [r3], #8", 32_768
+    "vstrh.32 q1, [r3], #8",
+    32_768
 );
 
 macro_rules! by_table {

@@ -1,7 +1,9 @@
 //! 8-bit softmax and its kin: the same bytes as portable code written out here.
 
 use scrimp::backend::Dispatch;
-use scrimp::fixedpoint::{exp_on_negative_values, one_over_one_plus_x, rounding_shift_right, saturating_doubling_high_mul};
+use scrimp::fixedpoint::{
+    exp_on_negative_values, one_over_one_plus_x, rounding_shift_right, saturating_doubling_high_mul,
+};
 use scrimp::{LogSoftmaxS8, Rows, SoftmaxS8, StablemaxS8};
 
 use crate::Failure;
@@ -46,7 +48,13 @@ fn rows(check: &mut dyn FnMut(&[i8], usize) -> Result<(), Failure>) -> Result<()
                     1 => noise / 16,
                     2 => -7,
                     3 => noise / 2 - 64,
-                    _ => if i == len / 3 { 127 } else { noise / 3 - 80 },
+                    _ => {
+                        if i == len / 3 {
+                            127
+                        } else {
+                            noise / 3 - 80
+                        }
+                    }
                 } as i8;
             }
             check(&x[offset..offset + len], offset).map_err(|failure| failure.row(len, offset))?;
