@@ -17,6 +17,7 @@ pub struct S8Row<'a, Y> {
 impl<'a, Y: Copy> S8Row<'a, Y> {
     /// The bound is the row's largest element.
     #[inline(always)]
+    #[must_use]
     pub fn below_max<B: S8Rows>(backend: B, row: InOut<'a, i8, Y>) -> Self {
         let top = backend.max_s8(row.input());
         Self { row, top }
@@ -24,6 +25,7 @@ impl<'a, Y: Copy> S8Row<'a, Y> {
 
     /// The bound is 127: entry `x + 128` belongs to `x`.
     #[inline(always)]
+    #[must_use]
     pub fn unbounded(row: InOut<'a, i8, Y>) -> Self {
         Self { row, top: i8::MAX }
     }
@@ -131,27 +133,26 @@ impl Quotient {
     /// The quotient, at most `most`.
     #[inline(always)]
     pub(crate) const fn of(self, weight: u32, most: u32) -> u32 {
-        let q = match self {
-            Self::Twice { factor, shift } => {
-                // Both are below 2^31, so that nothing saturates and no tie is below zero.
-                let product = (weight.wrapping_sub(HALF_Q19) as i32 as i64).wrapping_mul(factor as i32 as i64);
-                let high = (product.wrapping_add(1 << 30) >> 31) as u32;
-                let half = 1u32.wrapping_shl(shift.wrapping_sub(1));
-                high.wrapping_add(half).wrapping_shr(shift) as u64
+        let q = match self.as_multiply_add() {
+            Some((factor, addend, shift)) => {
+                let product = (weight as u64).wrapping_mul(factor as u64).wrapping_add(addend);
+                ((product >> 32) as u32).wrapping_shr(shift)
             }
-            Self::Once { factor, shift } => {
-                let half = 1u64.wrapping_shl(shift.wrapping_sub(1));
-                (weight as u64 * factor as u64).wrapping_add(half).wrapping_shr(shift)
-            }
+            None => match self {
+                Self::Twice { factor, shift } | Self::Once { factor, shift } => {
+                    let half = 1u64.wrapping_shl(shift.wrapping_sub(1));
+                    let q = (weight as u64).wrapping_mul(factor as u64).wrapping_add(half).wrapping_shr(shift);
+                    if q > most as u64 { most } else { q as u32 }
+                }
+            },
         };
-        if q > most as u64 { most } else { q as u32 }
+        if q > most { most } else { q }
     }
 
     /// `((w * factor + addend) >> 32) >> shift` is the same for every weight; `None` if `shift` would be negative.
     ///
     /// The two roundings are one, as floors nest: `(w - 2048) * factor + 2^30 + 2^(30 + shift)`, then a floor.
     #[inline(always)]
-    #[allow(dead_code, reason = "backends with a multiply-accumulate of 64 bits use it")]
     pub(crate) const fn as_multiply_add(self) -> Option<(u32, u64, u32)> {
         match self {
             Self::Twice { factor, shift } => {

@@ -32,7 +32,7 @@ impl Distance {
         }
         let real = beta * scale * (1u64 << 26) as f64;
         // The reference takes no multiplier up to 1 either; an infinite product is cut to the largest.
-        if !(real > 1.0) {
+        if real <= 1.0 {
             return Err(BAD);
         }
         let real = if real < MOST { real } else { MOST };

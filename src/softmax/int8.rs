@@ -32,7 +32,8 @@ const GROUP: usize = 4096;
 /// Against real softmax half a unit of the output; 1 is not representable and comes out as 255/256 or 65535/65536.
 ///
 /// # Cost
-/// Instructions an element for rows of 64, 256 and 1000 full-range logits: see `src/backend/*.md`.
+/// Instructions an element for rows of 64 / 256 / 1000 full-range logits, QEMU: to i8 14.8 / 9.7 / 7.7 on Cortex-M4,
+/// 5.6 / 2.8 / 1.8 on Cortex-M55; to i16 15.6 / 12.3 / 8.4 and 5.6 / 3.9 / 3.5. 1 KiB for the table.
 ///
 /// # Example
 /// ```

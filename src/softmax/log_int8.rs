@@ -23,6 +23,10 @@ use crate::shape::Rows;
 /// The bytes of TFLite's reference kernel, on every backend, while `Σ exp(x - max)` is below 4096; beyond, the sum in Q12.19
 /// is halved until it fits.
 ///
+/// # Cost
+/// Instructions an element for rows of 64 / 256 / 1000 full-range logits, QEMU: 54.5 / 50.4 / 20.7 on Cortex-M4,
+/// 43.8 / 40.5 / 15.8 on Cortex-M55. 1 KiB for the table.
+///
 /// # Example
 /// ```
 /// use scrimp::{LogSoftmaxS8, Rows};

@@ -22,11 +22,13 @@ use crate::shape::Rows;
 /// with it.
 ///
 /// # Accuracy
-/// At most one unit of the output against real StableMax, and monotone; 1 comes out as 255/256 or 65535/65536. The same
-/// bytes on every backend.
+/// Against real StableMax at most one unit of the output to i8; to i16 at most four up to scale 1/16, and more above, where
+/// `s` of the smallest logits has few bits. Monotone; 1 comes out as 255/256 or 65535/65536. The same bytes on every
+/// backend.
 ///
 /// # Cost
-/// Instructions an element for rows of 64, 256 and 1000 full-range logits: see `src/backend/*.md`.
+/// Instructions an element for rows of 64 / 256 / 1000 full-range logits, QEMU: to i8 13.3 / 10.7 / 6.9 on Cortex-M4,
+/// 5.0 / 2.8 / 1.4 on Cortex-M55. 1 KiB for the table.
 ///
 /// # Example
 /// ```
