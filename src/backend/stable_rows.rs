@@ -24,8 +24,9 @@ pub trait StableRows: F32Rows {
 /// Elements whose partial sums stay in f32.
 const BLOCK: usize = 16 * LANES;
 
+/// The same for at most [`BLOCK`] elements.
 #[inline(always)]
-fn stable_and_sum_block(block: InOut<'_, f32>) -> f32 {
+pub(super) fn stable_and_sum_block(block: InOut<'_, f32>) -> f32 {
     let mut lanes = [0.0; LANES];
     let rest = block.for_each_group::<LANES>(|x, y| {
         for i in 0..LANES {
