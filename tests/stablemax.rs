@@ -163,7 +163,8 @@ fn perp<D: Dispatch>(d: D) {
     assert!(near(&g, &[-1.788_854_4, 1.341_640_8]), "{g:?}");
 
     for n in [2, 3, 17, 64, 300, 5000] {
-        for (w_scale, g_scale) in [(1.0, 1.0), (1e-3, 1e3), (1e30, 1e-30), (1e-30, 1e30), (3e38, 2e38), (1e-37, 1e-37)] {
+        for (w_scale, g_scale) in [(1.0, 1.0), (1e-3, 1e3), (1e30, 1e-30), (1e-30, 1e30), (3e38, 2e38), (1e-37, 1e-37)]
+        {
             let w: Vec<f32> = noise(n, 1).iter().map(|v| v * w_scale).collect();
             let g: Vec<f32> = noise(n, 2).iter().map(|v| v * g_scale + 0.5 * g_scale).collect();
             for keep_norm in [false, true] {

