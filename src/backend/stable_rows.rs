@@ -24,8 +24,9 @@ pub trait StableRows: F32Rows {
 /// Elements whose partial sums stay in f32.
 const BLOCK: usize = 16 * LANES;
 
+/// The same for at most [`BLOCK`] elements.
 #[inline(always)]
-fn stable_and_sum_block(block: InOut<'_, f32>) -> f32 {
+pub(super) fn stable_and_sum_block(block: InOut<'_, f32>) -> f32 {
     let mut lanes = [0.0; LANES];
     let rest = block.for_each_group::<LANES>(|x, y| {
         for i in 0..LANES {
@@ -45,9 +46,10 @@ fn stable_and_sum_block(block: InOut<'_, f32>) -> f32 {
     fold(lanes)
 }
 
-/// `u = 1 + |x|`, which is never 0: then `s` is `u` or `1 / u`.
+/// `u = 1 + |x|`, which is never 0: then `s` is `u` or `1 / u`. The sign is read as a bit, as LLVM (rustc 1.95, 1.96) compiles
+/// `x < 0.0` for Helium to a comparison that is true for NaN, whose quotient it then leaves out.
 #[inline(always)]
 fn stable(x: f32) -> f32 {
     let u = 1.0 + x.abs();
-    if x < 0.0 { 1.0 / u } else { u }
+    if x.is_sign_negative() { 1.0 / u } else { u }
 }

@@ -169,7 +169,7 @@ impl Sums {
         for (g, &x) in gradient.iter_mut().zip(x) {
             let u = 1.0 + x.abs();
             let r = 1.0 / u;
-            *g = if x < 0.0 { r * self.scale * factor * r } else { one };
+            *g = if x.is_sign_negative() { r * self.scale * factor * r } else { one };
         }
         if let (Some(g), Some(&x)) = (gradient.get_mut(target), x.get(target)) {
             *g = -(self.others as f32 * factor) / (1.0 + x.abs());
@@ -177,11 +177,11 @@ impl Sums {
     }
 }
 
-/// `s(x) * scale`.
+/// `s(x) * scale`. The sign is read as a bit: for Helium, LLVM's `x < 0.0` is true for NaN.
 #[inline(always)]
 fn stable(x: f32, scale: f32) -> f32 {
     let u = 1.0 + x.abs();
-    if x < 0.0 { scale / u } else { scale * u }
+    if x.is_sign_negative() { scale / u } else { scale * u }
 }
 
 /// `scale Σ s(x[i])`, in blocks that are merged in f64.

@@ -9,6 +9,8 @@ use crate::{Meter, Noise, ROWS};
 /// Longest row.
 const MOST: usize = 1000;
 
+type Call<'a> = dyn FnMut(&[f32], &mut [f32], Rows) -> bool + 'a;
+
 pub(crate) fn f32(n: usize, meter: &mut Meter) {
     rows(n, meter, &mut |x, y, rows| stablemax_f32(x, y, rows).is_ok());
 }
@@ -30,7 +32,7 @@ pub(crate) fn perp(n: usize, meter: &mut Meter) {
     });
 }
 
-fn rows(n: usize, meter: &mut Meter, call: &mut dyn FnMut(&[f32], &mut [f32], Rows) -> bool) {
+fn rows(n: usize, meter: &mut Meter, call: &mut Call<'_>) {
     let (mut x, mut y) = ([0.0f32; MOST], [0.0f32; MOST]);
     let (Some(x), Some(y), Ok(rows)) = (x.get_mut(..n), y.get_mut(..n), Rows::one(n)) else { return };
     for row in 0..ROWS {
