@@ -46,6 +46,15 @@ pub enum Error {
         /// The value given.
         got: usize,
     },
+    /// Rows overlap.
+    Stride {
+        /// The argument.
+        what: Arg,
+        /// Elements of a row.
+        min: usize,
+        /// Elements from row to row.
+        got: usize,
+    },
     /// A configuration contradicts itself.
     Config {
         /// The field or rule at fault.
@@ -117,6 +126,8 @@ pub enum Arg {
     Gradient,
     /// Losses, one a row.
     Loss,
+    /// A mask of a softmax.
+    Mask,
 }
 
 /// Rules of a network configuration that an [`Error`] can name.
@@ -245,6 +256,7 @@ impl Arg {
             Self::Targets => "targets",
             Self::Gradient => "gradient",
             Self::Loss => "loss",
+            Self::Mask => "mask",
         }
     }
 }
@@ -322,6 +334,7 @@ impl fmt::Display for Error {
             }
             Self::Missing { what } => write!(f, "the model has no `{what}`"),
             Self::TooLarge { what, max, got } => write!(f, "`{what}` is {got}, at most {max} possible"),
+            Self::Stride { what, min, got } => write!(f, "`{what}` has a stride of {got}, at least {min} needed"),
             Self::Config { what } => what.fmt(f),
             Self::Blob { check, at } => write!(f, "{check} (byte {at})"),
             Self::Tensor { index, fault } => write!(f, "tensor {index} {fault}"),

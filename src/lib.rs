@@ -33,10 +33,10 @@ pub use shape::Rows;
 #[cfg(feature = "fixed")]
 pub use softmax::softmax_q;
 pub use softmax::{LogSoftmaxS8, SoftmaxS8, SoftmaxS8Ref, StablemaxS8};
+pub use softmax::{Mask, MaskedRow, OnlineSoftmax, SoftmaxF32, softmax_f32, softmax_f32_in_place};
 pub use softmax::{OnlineQ, SoftmaxQ, SoftmaxS16, StablemaxQ, two_pass_q};
 pub use softmax::{log_stablemax_f32, log_stablemax_f32_in_place, stablemax_f32, stablemax_f32_in_place};
 pub use softmax::{perp_grad, perp_grad_rescaled, stablemax_cross_entropy};
-pub use softmax::{softmax_f32, softmax_f32_in_place};
 
 /// The value of a `Result` in a constant; an error stops the build.
 ///

@@ -3,7 +3,7 @@
 use scrimp::Rows;
 use scrimp::backend::Dispatch;
 use scrimp::nn::{LayerNorm, Linear, gelu_f32_in_place_on};
-use scrimp::softmax::softmax_f32_on;
+use scrimp::softmax::{OnlineSoftmax, log_softmax_f32_on, softmax_f32_on, three_pass_f32_on, two_pass_f32_on};
 use scrimp_reference::ops;
 
 /// Allowed error: `|y - ref| <= relative * |ref| + absolute`.
@@ -21,10 +21,10 @@ const LINEAR: Bound = Bound { relative: 2e-6, absolute: 0.0 };
 /// 2^-126: below it Helium flushes to zero.
 const TINY: f64 = 1.1754943508222875e-38;
 
-fn check(what: &str, bound: &Bound, y: f32, reference: f64, scale: f64) {
+fn check(what: impl Fn() -> String, bound: &Bound, y: f32, reference: f64, scale: f64) {
     let allowed = bound.relative * scale + bound.absolute;
     let error = (f64::from(y) - reference).abs();
-    assert!(error <= allowed, "{what}: {y} instead of {reference}, off by {error:e}, {allowed:e} allowed");
+    assert!(error <= allowed, "{}: {y} instead of {reference}, off by {error:e}, {allowed:e} allowed", what());
 }
 
 /// Noise from -1 to 1 that every machine makes the same.
@@ -43,14 +43,55 @@ fn wide(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&v| f64::from(v)).collect()
 }
 
+type Form<D> = fn(D, &[f32], &mut [f32], Rows) -> Result<(), scrimp::Error>;
+
+fn online<D: Dispatch>(d: D, x: &[f32], y: &mut [f32], _: Rows) -> Result<(), scrimp::Error> {
+    let (mut state, mut other) = (OnlineSoftmax::new(), OnlineSoftmax::new());
+    let (first, second) = x.split_at(x.len() / 3);
+    other.push_on(d, second);
+    state.push_on(d, first);
+    state.merge(&other);
+    state.write_on(d, x, y)
+}
+
+/// Row lengths; 16M and 64M where `SCRIMP_EXHAUSTIVE` is set.
+fn lengths() -> Vec<usize> {
+    let mut all = vec![1, 2, 15, 16, 17, 64, 255, 256, 257, 1000, 4096, 65_537, 1 << 20];
+    if std::env::var_os("SCRIMP_EXHAUSTIVE").is_some() {
+        all.extend([1 << 22, 1 << 24, 1 << 26]);
+    }
+    all
+}
+
 fn softmax<D: Dispatch>(d: D) {
-    for n in [1, 2, 15, 16, 17, 64, 255, 256, 257, 1000, 4096, 65_536, 1 << 20] {
+    let forms: [(&str, Form<D>); 4] = [
+        ("softmax", softmax_f32_on),
+        ("three_pass", three_pass_f32_on),
+        ("two_pass", two_pass_f32_on),
+        ("online", online),
+    ];
+    for n in lengths() {
         for (spread, offset) in [(1.0, 0.0), (10.0, 0.0), (80.0, 0.0), (10.0, 1e6), (1e-3, -3e4), (3e38, 0.0)] {
+            if n > 1 << 20 && spread > 10.0 {
+                continue;
+            }
             let x: Vec<f32> = noise(n, n as u64).iter().map(|v| v * spread + offset).collect();
-            let mut y = vec![0.0; n];
-            softmax_f32_on(d, &x, &mut y, Rows::one(n).expect("not empty")).expect("the lengths are right");
-            for (&y, reference) in y.iter().zip(ops::softmax(&wide(&x))) {
-                check(&format!("softmax of {n}"), &SOFTMAX, y, reference, reference);
+            let reference = ops::softmax(&wide(&x));
+            let log_reference = if n > 1 << 20 { Vec::new() } else { ops::log_softmax(&wide(&x)) };
+            let (mut y, rows) = (vec![0.0; n], Rows::one(n).expect("not empty"));
+            for (name, form) in forms {
+                form(d, &x, &mut y, rows).expect("the lengths are right");
+                for (&y, &reference) in y.iter().zip(&reference) {
+                    check(|| format!("{name} of {n} in +-{spread} at {offset}"), &SOFTMAX, y, reference, reference);
+                }
+            }
+            log_softmax_f32_on(d, &x, &mut y, rows).expect("the lengths are right");
+            for (&y, &reference) in y.iter().zip(&log_reference) {
+                if reference < -f64::from(f32::MAX) {
+                    assert!(y < -3e38, "log_softmax: {y} instead of {reference}");
+                } else {
+                    check(|| format!("log_softmax of {n} in +-{spread}"), &SOFTMAX, y, reference, reference.abs());
+                }
             }
         }
     }
@@ -61,7 +102,7 @@ fn gelu<D: Dispatch>(d: D) {
     let mut y = x.clone();
     gelu_f32_in_place_on(d, &mut y);
     for (&y, &x) in y.iter().zip(&x) {
-        check(&format!("gelu of {x}"), &GELU, y, ops::gelu(f64::from(x)), 1.0);
+        check(|| format!("gelu of {x}"), &GELU, y, ops::gelu(f64::from(x)), 1.0);
     }
     let mut nan = [f32::NAN, f32::INFINITY];
     gelu_f32_in_place_on(d, &mut nan);
@@ -77,7 +118,7 @@ fn layer_norm<D: Dispatch>(d: D) {
         for (y, x) in y.chunks(channels).zip(x.chunks(channels)) {
             let reference = ops::layer_norm(&wide(x), &wide(&weight), &wide(&bias));
             for (&y, reference) in y.iter().zip(reference) {
-                check(&format!("layer_norm of {channels}"), &LAYER_NORM, y, reference, reference.abs());
+                check(|| format!("layer_norm of {channels}"), &LAYER_NORM, y, reference, reference.abs());
             }
         }
     }
@@ -98,7 +139,7 @@ fn linear<D: Dispatch>(d: D) {
             let reference = ops::linear(&wide(x), &wide(&weight), &wide(&bias));
             let scale = ops::linear(&absolute(x), &absolute(&weight), &absolute(&bias));
             for ((&y, reference), scale) in y.iter().zip(reference).zip(scale) {
-                check(&format!("linear {tokens} x {inputs} x {outputs}"), &LINEAR, y, reference, scale);
+                check(|| format!("linear {tokens} x {inputs} x {outputs}"), &LINEAR, y, reference, scale);
             }
         }
     }

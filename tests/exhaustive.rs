@@ -1,7 +1,7 @@
 //! Functions of one f32, swept. By default every 97th value; `SCRIMP_EXHAUSTIVE=1` takes all (a minute or two).
 
 use scrimp::backend::Dispatch;
-use scrimp::math::{exp, sigmoid};
+use scrimp::math::{exp, ext_exp, sigmoid};
 
 fn step() -> usize {
     if std::env::var_os("SCRIMP_EXHAUSTIVE").is_some() { 1 } else { 97 }
@@ -49,12 +49,41 @@ fn sweep<D: Dispatch>(d: D) {
     }
 }
 
+struct ExtExp(f32);
+impl scrimp::backend::Kernel for ExtExp {
+    type Output = (f32, f32);
+    fn run<B: scrimp::backend::Backend>(self, b: B) -> (f32, f32) {
+        ext_exp(b, self.0)
+    }
+}
+
+/// Positive and negative arguments, from the smallest that matters to where a pair is exact on every backend.
+fn sweep_ext<D: Dispatch>(d: D) {
+    let mut worst = (0.0, 0.0);
+    for bits in (1e-9f32.to_bits()..=256.0f32.to_bits()).step_by(step()) {
+        for x in [f32::from_bits(bits), -f32::from_bits(bits)] {
+            let (m, n) = d.run(ExtExp(x));
+            let error = ulp(m, (f64::from(x) - f64::from(n) * core::f64::consts::LN_2).exp());
+            if error > worst.0 {
+                worst = (error, x);
+            }
+            assert!((0.7..1.42).contains(&m) && (n - n.round()).abs() < 1e-6, "ext_exp({x}) = {m} 2^{n}");
+        }
+    }
+    println!("ext_exp: at most {} ULP, at {}", worst.0, worst.1);
+    assert!(worst.0 <= 2.0, "ext_exp({}) is off by {} ULP", worst.1, worst.0);
+}
+
 macro_rules! exhaustive {
     ($name:ident, $token:expr) => {
         mod $name {
             #[test]
             fn exp_and_sigmoid() {
                 $token.map(super::sweep).unwrap_or_else(|| eprintln!("skipped: this CPU lacks it"));
+            }
+            #[test]
+            fn pairs() {
+                $token.map(super::sweep_ext).unwrap_or_else(|| eprintln!("skipped: this CPU lacks it"));
             }
         }
     };

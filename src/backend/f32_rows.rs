@@ -1,7 +1,8 @@
 //! Primitives on rows of f32.
 
+use super::exp_rows::{self, BLOCK};
 use super::{InOut, LANES, fold, larger};
-use crate::math::{Arith, exp_of_difference};
+use crate::math::{Arith, Ext, ext_exp};
 
 /// What a backend can speed up in rows of f32.
 pub trait F32Rows: Arith {
@@ -55,20 +56,50 @@ pub trait F32Rows: Arith {
         fold(lanes)
     }
 
-    /// `y[i] = k exp(x[i] - max)`; gives `k Σ y[i]`. `k` is a power of two of the backend's choice, which cancels when the
-    /// row is divided by its sum. `max` is finite and no element is larger; NaN gives NaN, `-inf` gives 0.
+    /// `y[i] = k exp(x[i] - max)`; gives `k Σ y[i]`. `k > 0` is the backend's choice and near 1, or a power of two: it cancels
+    /// when the row is divided by its sum. `max` is finite and no element is larger; NaN gives NaN, `-inf` gives 0.
     ///
     /// Partial sums run in blocks that are merged in f64, so that the error does not grow with the row.
     #[inline(always)]
-    fn exp_and_sum(self, mut row: InOut<'_, f32>, max: f32) -> f32 {
-        if row.len() <= BLOCK {
-            return exp_and_sum_block(self, row, max);
+    fn exp_and_sum(self, row: InOut<'_, f32>, max: f32) -> f32 {
+        exp_rows::exp_and_sum(self, row, max)
+    }
+
+    /// `Σ exp(x[i] - max)`, blocks merged in f64. `max` is finite and no element is larger; NaN gives NaN.
+    #[inline(always)]
+    fn sum_of_exp(self, x: &[f32], max: f32) -> f64 {
+        exp_rows::sum_of_exp(self, x, max)
+    }
+
+    /// `y[i] = factor exp(x[i] - max)`, for a factor from 0 to 1. `max` is finite and no element is larger; NaN gives NaN,
+    /// `-inf` gives 0.
+    #[inline(always)]
+    fn exp_times(self, row: InOut<'_, f32>, max: f32, factor: f32) {
+        exp_rows::exp_times(self, row, max, factor);
+    }
+
+    /// Rows of this length and more are out of cache, where moving fewer bytes wins: they take the two-pass form.
+    const TWO_PASS_FROM: usize = usize::MAX;
+
+    /// `Σ exp(x[i])`, first pass of the two-pass softmax; not [`Ext::is_exact`] if it may be wrong: NaN, infinities, and
+    /// where all are too large or too small.
+    ///
+    /// One exponent serves a block, that of its maximum, which is looked for while the block is in the first cache.
+    #[inline(always)]
+    fn ext_exp_sum(self, x: &[f32]) -> Ext {
+        let mut sum = Ext::ZERO;
+        for block in x.chunks(BLOCK) {
+            let (_, n) = ext_exp(self, self.max_f32(block));
+            sum = sum.plus(Ext { m: f64::from(exp_rows::ext_sum(self, block, n)), n });
         }
-        let mut sum = 0.0f64;
-        while !row.is_empty() {
-            sum += f64::from(exp_and_sum_block(self, row.split_off_front(BLOCK), max));
-        }
-        sum as f32
+        sum
+    }
+
+    /// `y[i] = factor exp(x[i]) 2^-n`, second pass of the two-pass softmax, for a factor from 0 to 1. No exponent is above
+    /// `n`, an integer below 2^20.
+    #[inline(always)]
+    fn ext_exp_scale(self, row: InOut<'_, f32>, factor: f32, n: f32) {
+        exp_rows::ext_scale(self, row, factor, n);
     }
 
     /// `y[i] *= factor`.
@@ -78,28 +109,4 @@ pub trait F32Rows: Arith {
             *v *= factor;
         }
     }
-}
-
-/// Elements whose partial sums stay in f32.
-const BLOCK: usize = 16 * LANES;
-
-#[inline(always)]
-fn exp_and_sum_block<A: Arith>(a: A, block: InOut<'_, f32>, max: f32) -> f32 {
-    let mut lanes = [0.0; LANES];
-    let rest = block.for_each_group::<LANES>(|x, y| {
-        for i in 0..LANES {
-            y[i] = exp_of_difference(a, x[i], max);
-            lanes[i] += y[i];
-        }
-    });
-    let mut lane = 0;
-    rest.map(|x| {
-        let y = exp_of_difference(a, x, max);
-        if let Some(sum) = lanes.get_mut(lane) {
-            *sum += y;
-        }
-        lane += 1;
-        y
-    });
-    fold(lanes)
 }

@@ -25,12 +25,15 @@
 //! `--cfg scrimp_backend="scalar"` (or `dsp`, `helium`, `neon`, `avx2`, `avx512`) in `RUSTFLAGS` forces the choice; a
 //! value whose features the build lacks does not compile.
 
+mod exp_rows;
 mod f32_rows;
 mod in_out;
 mod q_rows;
 mod s8_rows;
 mod scalar;
 mod stable_rows;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod vector;
 pub use f32_rows::F32Rows;
 pub use in_out::InOut;
 pub use q_rows::QRows;

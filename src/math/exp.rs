@@ -6,13 +6,13 @@
 
 use super::Arith;
 
-const LOG2_E: f32 = core::f32::consts::LOG2_E;
+pub(super) const LOG2_E: f32 = core::f32::consts::LOG2_E;
 /// 0x1.62E400p-1
-const LN2_HI: f32 = f32::from_bits(0x3F31_7200);
+pub(super) const LN2_HI: f32 = f32::from_bits(0x3F31_7200);
 /// 0x1.7F7D1Cp-20
-const LN2_LO: f32 = f32::from_bits(0x35BF_BE8E);
+pub(super) const LN2_LO: f32 = f32::from_bits(0x35BF_BE8E);
 /// Adding it leaves the nearest integer in the low mantissa bits.
-const ROUND: f32 = 12_582_912.0;
+pub(super) const ROUND: f32 = 12_582_912.0;
 /// Below it the result would be denormal and is 0; -0x1.5D589Ep6.
 pub(crate) const LOWEST: f32 = f32::from_bits(0xC2AE_AC4F);
 /// `1 + t + t^2 (...)`, degree 6, minimax for the relative error (1.06 * 2^-28 before rounding); our own fit.

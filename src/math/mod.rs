@@ -4,15 +4,22 @@
 //! [`Backend`](crate::backend::Backend) is one.
 
 mod exp;
+mod ext;
 mod gelu;
 mod ln;
 
 pub use exp::{exp, exp_of_difference, sigmoid};
+#[allow(unused_imports, reason = "the last is for hand-written loops")]
+pub(crate) use ext::{Below, ext_coefficients, largest_exponent};
+pub use ext::{Ext, ext_exp};
 pub use gelu::gelu;
 pub(crate) use ln::ln_parts;
 
 /// How an instruction set multiplies and adds.
 pub trait Arith: Copy {
+    /// Whether [`Arith::fma`] rounds once.
+    const FUSED: bool = false;
+
     /// `a * b + c`; with one rounding where the hardware fuses, with two elsewhere.
     #[inline(always)]
     fn fma(self, a: f32, b: f32, c: f32) -> f32 {

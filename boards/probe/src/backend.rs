@@ -31,6 +31,9 @@ impl Kernel for Primitives<'_> {
         let sum = F32Rows::exp_and_sum(b, InOut::apart(x, slice_mut(&mut row)), 1.0);
         F32Rows::scale_f32(b, slice_mut(&mut row), sum);
         black_box(F32Rows::exp_and_sum(b, InOut::in_place(slice_mut(&mut row)), 1.0));
+        black_box((F32Rows::sum_of_exp(b, x, 1.0), F32Rows::ext_exp_sum(b, x)));
+        F32Rows::exp_times(b, InOut::in_place(slice_mut(&mut row)), 1.0, 0.5);
+        F32Rows::ext_exp_scale(b, InOut::apart(x, slice_mut(&mut row)), 0.5, 1.0);
         Arith::fma(b, sums, Arith::sqrt(b, sums), sums)
     }
 }

@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use scrimp::backend::{Backend, Dispatch, Kernel};
-use scrimp::math::{exp, exp_of_difference, gelu, sigmoid};
+use scrimp::math::{Ext, exp, exp_of_difference, ext_exp, gelu, sigmoid};
 
 use crate::on_each_backend;
 
@@ -18,10 +18,13 @@ fn functions<D: Dispatch>(backend: D) {
 struct Functions(f32);
 
 impl Kernel for Functions {
-    type Output = [f32; 4];
+    type Output = ([f32; 4], Ext, bool);
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) -> [f32; 4] {
-        [exp(b, self.0), sigmoid(b, self.0), gelu(b, self.0), exp_of_difference(b, self.0, self.0)]
+    fn run<B: Backend>(self, b: B) -> Self::Output {
+        let (m, n) = ext_exp(b, self.0);
+        let sum = Ext::plus(Ext { m: f64::from(m), n }, black_box(Ext::ZERO));
+        let functions = [exp(b, self.0), sigmoid(b, self.0), gelu(b, self.0), exp_of_difference(b, self.0, self.0)];
+        (functions, sum, Ext::is_exact::<B>(sum))
     }
 }

@@ -34,6 +34,8 @@ impl Avx2 {
 impl Sealed for Avx2 {}
 
 impl Arith for Avx2 {
+    const FUSED: bool = true;
+
     #[inline(always)]
     fn fma(self, a: f32, b: f32, c: f32) -> f32 {
         // SAFETY: the token proves `fma`.

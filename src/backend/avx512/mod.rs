@@ -63,6 +63,8 @@ impl Avx512Vnni {
 impl Sealed for Avx512 {}
 
 impl Arith for Avx512 {
+    const FUSED: bool = true;
+
     #[inline(always)]
     fn fma(self, a: f32, b: f32, c: f32) -> f32 {
         // SAFETY: the token proves `fma`.

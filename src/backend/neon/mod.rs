@@ -1,9 +1,12 @@
 //! NEON (Advanced SIMD): every AArch64 CPU.
+#![allow(unsafe_code, reason = "a token proves the target features that these calls need")]
 
 mod f32_rows;
 mod q_rows;
 mod s8_rows;
 mod stable_rows;
+
+use core::arch::aarch64::{vdup_n_f32, vfma_f32, vget_lane_f32};
 
 use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
 
@@ -68,7 +71,15 @@ impl NeonI8mm {
 
 impl Sealed for Neon {}
 
-impl Arith for Neon {}
+impl Arith for Neon {
+    const FUSED: bool = true;
+
+    #[inline(always)]
+    fn fma(self, a: f32, b: f32, c: f32) -> f32 {
+        // SAFETY: the token proves NEON.
+        unsafe { fma(a, b, c) }
+    }
+}
 
 impl Backend for Neon {
     const NAME: &'static str = "neon";
@@ -79,4 +90,11 @@ impl Dispatch for Neon {
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         kernel.run(self)
     }
+}
+
+/// One fused multiply-add; the vectoriser widens it like any other operation.
+#[inline]
+#[target_feature(enable = "neon")]
+fn fma(a: f32, b: f32, c: f32) -> f32 {
+    vget_lane_f32::<0>(vfma_f32(vdup_n_f32(c), vdup_n_f32(a), vdup_n_f32(b)))
 }

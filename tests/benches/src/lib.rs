@@ -63,4 +63,9 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     bench("softmax_q", &[64, 256, 1000], 4, softmax_q::q);
     bench("two_pass_q", &[64, 256, 1000], 4, softmax_q::two_pass);
     bench("stablemax_q", &[64, 256, 1000], 4, softmax_q::stable);
+    bench("three_pass_f32", &[256], 8, softmax::three_pass);
+    bench("two_pass_f32", &[256], 8, softmax::two_pass);
+    bench("log_softmax_f32", &[256], 8, softmax::log_softmax);
+    bench("online_softmax", &[256], 8, softmax::online);
+    bench("softmax_f32_scaled", &[256], 8, softmax::scaled);
 }

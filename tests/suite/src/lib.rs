@@ -66,7 +66,6 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
         visit(&Case { name, backend, ram, check });
     };
     case("softmax_f32", 5 * KIB, softmax::f32);
-    case("softmax_f32_special", 5 * KIB, softmax::f32_special);
     case("softmax_s8", 6 * KIB, softmax_s8::softmax);
     case("softmax_s8_s16", 6 * KIB, softmax_s8::softmax_s16);
     case("log_softmax_s8", 6 * KIB, softmax_s8::log_softmax);
@@ -79,6 +78,12 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
     case("softmax_q", 5 * KIB, softmax_q::q);
     case("two_pass_q", 5 * KIB, softmax_q::two_pass);
     case("stablemax_q", 5 * KIB, softmax_q::stable);
+    case("softmax_f32_special", 6 * KIB, softmax::f32_special);
+    case("softmax_f32_masked", 6 * KIB, softmax::f32_masked);
+    case("three_pass_f32", 5 * KIB, softmax::three_pass_f32);
+    case("two_pass_f32", 5 * KIB, softmax::two_pass_f32);
+    case("log_softmax_f32", 5 * KIB, softmax::log_f32);
+    case("online_softmax", 5 * KIB, softmax::online_f32);
     case("linear", 8 * KIB, nn::linear);
     case("layer_norm", 5 * KIB, nn::layer_norm);
     case("gelu_f32_in_place", 5 * KIB, nn::gelu);

@@ -15,6 +15,22 @@ pub fn softmax(x: &[f64]) -> Vec<f64> {
     e.iter().map(|e| e / sum).collect()
 }
 
+/// `ln softmax(x)`, relative accuracy also where one element dominates; `-inf` for a row of only `-inf`, NaN for a row with a
+/// NaN or `+inf`.
+#[must_use]
+pub fn log_softmax(x: &[f64]) -> Vec<f64> {
+    if x.iter().any(|v| v.is_nan() || (v.is_infinite() && *v > 0.0)) {
+        return vec![f64::NAN; x.len()];
+    }
+    let largest = (0..x.len()).fold(0, |best, i| if x[i] > x[best] { i } else { best });
+    let max = x[largest];
+    if max.is_infinite() {
+        return vec![max; x.len()];
+    }
+    let others: f64 = (0..x.len()).filter(|&i| i != largest).map(|i| (x[i] - max).exp()).sum();
+    x.iter().map(|v| (v - max) - others.ln_1p()).collect()
+}
+
 /// `x * Phi(x)` with the normal distribution function `Phi`.
 #[must_use]
 pub fn gelu(x: f64) -> f64 {

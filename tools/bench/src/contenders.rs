@@ -1,0 +1,69 @@
+//! What is timed: our forms and the crates that a user would take instead.
+
+use scrimp::Rows;
+use scrimp::backend::Dispatch;
+use scrimp::softmax::{log_softmax_f32_on, softmax_f32_on, three_pass_f32_on, two_pass_f32_on};
+
+/// One way to a softmax of `x` in `y`.
+pub struct Contender {
+    pub name: &'static str,
+    /// The crate and its version, for a rival.
+    pub peer: Option<&'static str>,
+    pub run: Box<dyn FnMut(&[f32], &mut [f32])>,
+}
+
+/// The rival that ratios are against, for softmax and for its logarithm.
+pub const RIVAL: &str = "rten-vecmath 0.27";
+
+type Form<D> = fn(D, &[f32], &mut [f32], Rows) -> Result<(), scrimp::Error>;
+
+/// Ours first.
+pub fn all<D: Dispatch + 'static>(d: D) -> Vec<Contender> {
+    let forms: [(&str, Form<D>); 4] = [
+        ("softmax_f32", softmax_f32_on),
+        ("three_pass_f32", three_pass_f32_on),
+        ("two_pass_f32", two_pass_f32_on),
+        ("log_softmax_f32", log_softmax_f32_on),
+    ];
+    let ours = forms.map(|(name, form)| {
+        let run = move |x: &[f32], y: &mut [f32]| {
+            let rows = Rows::one(x.len()).expect("rows are not empty");
+            form(d, x, y, rows).expect("the lengths are right");
+        };
+        Contender { name, peer: None, run: Box::new(run) }
+    });
+    let mut all = Vec::from(ours);
+    all.extend(rten());
+    #[cfg(feature = "rivals")]
+    all.extend(rivals::all());
+    all
+}
+
+fn rten() -> [Contender; 2] {
+    use rten_simd::SimdOp;
+    use rten_vecmath::{LogSoftmax, Softmax};
+    let softmax = |x: &[f32], y: &mut [f32]| { Softmax::new(x, uninit(y)).dispatch(); };
+    let log_softmax = |x: &[f32], y: &mut [f32]| { LogSoftmax::new(x, uninit(y)).dispatch(); };
+    [
+        Contender { name: "softmax_f32", peer: Some(RIVAL), run: Box::new(softmax) },
+        Contender { name: "log_softmax_f32", peer: Some(RIVAL), run: Box::new(log_softmax) },
+    ]
+}
+
+fn uninit(y: &mut [f32]) -> &mut [std::mem::MaybeUninit<f32>] {
+    // SAFETY: the same layout, and rten only writes f32.
+    unsafe { &mut *(std::ptr::from_mut(y) as *mut [std::mem::MaybeUninit<f32>]) }
+}
+
+#[cfg(feature = "rivals")]
+mod rivals {
+    use super::Contender;
+
+    pub fn all() -> [Contender; 3] {
+        [
+            Contender { name: "softmax_f32", peer: Some("tract-linalg 0.23"), run: Box::new(tract()) },
+            Contender { name: "softmax_f32", peer: Some("candle-nn 0.11"), run: Box::new(candle()) },
+            Contender { name: "softmax_f32", peer: Some("embedded-nn 0.2"), run: Box::new(embedded_nn) },
+        ]
+    }
+}
