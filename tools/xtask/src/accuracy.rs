@@ -1,10 +1,11 @@
-//! How far each f32 softmax is from f64, against the spread of its input, on this machine's best backend.
+//! How far each f32 softmax and StableMax is from f64, against the spread of its input, on this machine's best backend.
 
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
+use scrimp::softmax::{self, OnlineSoftmax};
 use scrimp::{Error, Rows};
-use scrimp_reference::ops;
+use scrimp_reference::{ops, stablemax};
 use serde::{Deserialize, Serialize};
 
 use crate::plot::{self, Chart, Curve};
@@ -23,7 +24,18 @@ const ROWS: usize = 32;
 type Float = fn(&[f32], &mut [f32], Rows) -> Result<(), Error>;
 
 /// What is measured, and its oracle.
-const VARIANTS: [(&str, Float, fn(&[f64]) -> Vec<f64>); 1] = [("softmax_f32", scrimp::softmax_f32, ops::softmax)];
+const VARIANTS: [(&str, Float, fn(&[f64]) -> Vec<f64>); 4] = [
+    ("three_pass_f32", softmax::three_pass_f32, ops::softmax),
+    ("two_pass_f32", softmax::two_pass_f32, ops::softmax),
+    ("OnlineSoftmax", online, ops::softmax),
+    ("stablemax_f32", softmax::stablemax_f32, stablemax::stablemax),
+];
+
+fn online(x: &[f32], y: &mut [f32], _: Rows) -> Result<(), Error> {
+    let mut state = OnlineSoftmax::new();
+    state.push(x);
+    state.write(x, y)
+}
 
 #[derive(Deserialize, Serialize)]
 struct Record {

@@ -1,8 +1,8 @@
 //! The operators that cases may name, each as the library's public call.
 
 use anyhow::{Context, Result, bail, ensure};
-use scrimp::softmax::{LogSoftmaxS8, log_stablemax_f32, stablemax_f32};
-use scrimp::{Error, Rows, SoftmaxS8, softmax_f32};
+use scrimp::softmax::{log_softmax_f32, log_stablemax_f32, softmax_f32, stablemax_f32};
+use scrimp::{Error, LogSoftmaxS8, Rows, SoftmaxS8, SoftmaxS16};
 
 use super::vectors::{Case, Params, Tensor, Values};
 
@@ -14,10 +14,12 @@ pub(super) fn run(case: &Case) -> Result<Outputs> {
     let params = Params::of(case);
     let y = match case.op.as_str() {
         "softmax_f32" => f32_rows(case, softmax_f32),
+        "log_softmax_f32" => f32_rows(case, log_softmax_f32),
         "stablemax_f32" => f32_rows(case, stablemax_f32),
         "log_stablemax_f32" => f32_rows(case, log_stablemax_f32),
         "softmax_s8" => softmax_s8(case, &params, SoftmaxS8::run).map(Values::I8),
         "softmax_s8_s16" => softmax_s8(case, &params, SoftmaxS8::run_s16).map(Values::I16),
+        "softmax_s16" => softmax_s16(case, &params).map(Values::I16),
         "log_softmax_s8" => {
             let softmax = log_softmax_s8(&params)?;
             rows(case, Tensor::i8, |x, y, rows| softmax.run(x, y, rows)).map(Values::I8)
@@ -65,6 +67,21 @@ where
         _ => bail!("`input_mult`, `input_left_shift` and `diff_min` go together"),
     }
     agreed(&ways, |softmax| rows(case, Tensor::i8, |x, y, rows| run(softmax, x, y, rows)))
+}
+
+/// As [`softmax_s8`], without `diff_min`.
+fn softmax_s16(case: &Case, params: &Params<'_>) -> Result<Vec<i16>> {
+    let beta = params.real("beta")?.unwrap_or(1.0);
+    let mut ways = Vec::new();
+    if let Some(scale) = params.real("input_scale")? {
+        ways.push(SoftmaxS16::new(scale, beta)?);
+    }
+    match (params.integer("input_mult")?, params.integer("input_left_shift")?) {
+        (Some(multiplier), Some(shift)) => ways.push(SoftmaxS16::from_multiplier(multiplier, shift)?),
+        (None, None) => {}
+        _ => bail!("`input_mult` and `input_left_shift` go together"),
+    }
+    agreed(&ways, |softmax| rows(case, Tensor::i16, |x, y, rows| softmax.run(x, y, rows)))
 }
 
 /// What all the ways to state an operator's parameters give.
