@@ -19,6 +19,27 @@ impl Element for f32 {
     }
 }
 
+macro_rules! elements {
+    ($($type:ty, $canary:expr;)*) => {$(
+        impl Element for $type {
+            const CANARY: Self = $canary;
+
+            fn same(self, other: Self) -> bool {
+                self == other
+            }
+        }
+    )*};
+}
+
+elements! {
+    i8, 0x5A;
+    u8, 0xA5;
+    i16, 0x5A5A;
+    u16, 0xA5A5;
+    i32, 0x5A5A_5A5A;
+    u32, 0xA5A5_A5A5;
+}
+
 /// Data of period 251, a prime, so that no shift by a vector width looks the same: -15.625 to 15.625 in eighths.
 #[expect(clippy::cast_precision_loss, reason = "below 251")]
 pub(crate) fn paint(i: usize) -> f32 {

@@ -131,27 +131,6 @@ trait Output: Copy {
     fn bits(self) -> u32;
 }
 
-macro_rules! elements {
-    ($($type:ty, $canary:expr;)*) => {$(
-        impl Element for $type {
-            const CANARY: Self = $canary;
-
-            fn same(self, other: Self) -> bool {
-                self == other
-            }
-        }
-    )*};
-}
-
-elements! {
-    i8, 0x5A;
-    u8, 0xA5;
-    i16, 0x5A5A;
-    u16, 0xA5A5;
-    i32, 0x5A5A_5A5A;
-    u32, 0xA5A5_A5A5;
-}
-
 macro_rules! bits {
     ($($type:ty)*) => {$(
         impl Output for $type {

@@ -12,22 +12,6 @@ use crate::buffer::{Element, Guarded};
 const MOST: usize = 600;
 const ROOM: usize = MOST + 8;
 
-impl Element for i8 {
-    const CANARY: Self = 0x5A;
-
-    fn same(self, other: Self) -> bool {
-        self == other
-    }
-}
-
-impl Element for i16 {
-    const CANARY: Self = 0x5AA5;
-
-    fn same(self, other: Self) -> bool {
-        self == other
-    }
-}
-
 /// TFLite's integers for scale 1/16, and for others.
 const SHIFT: i32 = 23;
 static SOFTMAX: SoftmaxS8 = scrimp::expect!(SoftmaxS8::from_multiplier(1 << 30, SHIFT, -248));
