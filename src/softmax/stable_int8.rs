@@ -70,7 +70,11 @@ impl StablemaxS8 {
             table[i] = (s + 0.5) as u32; // half up
             i += 1;
         }
-        Ok(Self { table, group: (u32::MAX / table[255]) as usize })
+        let group = match u32::MAX.checked_div(table[255]) {
+            Some(group) => group as usize,
+            None => 1, // not reached: no `s` is below 1/2049
+        };
+        Ok(Self { table, group })
     }
 
     /// StableMax of each row, to i8.

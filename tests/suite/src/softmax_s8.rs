@@ -4,7 +4,7 @@ use scrimp::backend::Dispatch;
 use scrimp::fixedpoint::{
     exp_on_negative_values, one_over_one_plus_x, rounding_shift_right, saturating_doubling_high_mul,
 };
-use scrimp::{LogSoftmaxS8, Rows, SoftmaxS8, StablemaxS8};
+use scrimp::{Error, LogSoftmaxS8, Rows, SoftmaxS8, StablemaxS8};
 
 use crate::Failure;
 use crate::buffer::{Element, Guarded};
@@ -18,8 +18,14 @@ static SOFTMAX: SoftmaxS8 = scrimp::expect!(SoftmaxS8::from_multiplier(1 << 30, 
 static STABLEMAX: StablemaxS8 = scrimp::expect!(StablemaxS8::new(1.0 / 16.0));
 static LOG_SOFTMAX: LogSoftmaxS8 = scrimp::expect!(LogSoftmaxS8::new(1.0 / 16.0));
 
+/// Looks at a row and where it starts in its word.
+type Check<'a> = dyn FnMut(&[i8], usize) -> Result<(), Failure> + 'a;
+
+/// A public function from rows to rows.
+type Call<'a, Y> = dyn Fn(&[i8], &mut [Y], Rows) -> Result<(), Error> + 'a;
+
 /// All short lengths at all offsets of a word, and some long ones, of the kinds of rows that take different paths.
-fn rows(check: &mut dyn FnMut(&[i8], usize) -> Result<(), Failure>) -> Result<(), Failure> {
+fn rows(check: &mut Check<'_>) -> Result<(), Failure> {
     let mut x = [0i8; ROOM];
     for len in (1..=40).chain([63, 64, 65, 95, 96, 97, 159, 160, 161, 279, 281, 319, 321, 511, 513, MOST]) {
         for kind in 0..5 {
@@ -51,7 +57,7 @@ fn rows(check: &mut dyn FnMut(&[i8], usize) -> Result<(), Failure>) -> Result<()
 fn compare<Y: Element + Into<i32>>(
     x: &[i8],
     offset: usize,
-    kernel: &dyn Fn(&[i8], &mut [Y], Rows) -> Result<(), scrimp::Error>,
+    kernel: &Call<'_, Y>,
     want: &dyn Fn(i8) -> i32,
 ) -> Result<(), Failure> {
     let mut y = Guarded::<Y, ROOM>::new(3 - offset, x.len());
