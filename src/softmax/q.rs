@@ -36,7 +36,7 @@ const SHORT_ROW: usize = 1024;
 /// static SOFTMAX: SoftmaxQ = scrimp::expect!(SoftmaxQ::new(8)); // i16 with 8 fractional bits
 /// let mut y = [0u16; 2];
 /// SOFTMAX.run(&[256i16, 0], &mut y, Rows::one(2)?)?;
-/// assert_eq!(y, [47_911, 17_625]); // 65536 * 0.7311, 65536 * 0.2689
+/// assert_eq!(y, [47_910, 17_625]); // of 65536: 47910.7 and 17625.3
 /// # Ok::<(), scrimp::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
