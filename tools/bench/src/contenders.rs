@@ -34,8 +34,7 @@ pub fn all<D: Dispatch + 'static>(d: D) -> Vec<Contender> {
     });
     let mut all = Vec::from(ours);
     all.extend(rten());
-    #[cfg(feature = "rivals")]
-    all.extend(rivals::all());
+    all.push(Contender { name: "softmax_f32", peer: Some("embedded-nn 0.2"), run: Box::new(embedded_nn) });
     all
 }
 
@@ -55,15 +54,6 @@ fn uninit(y: &mut [f32]) -> &mut [std::mem::MaybeUninit<f32>] {
     unsafe { &mut *(std::ptr::from_mut(y) as *mut [std::mem::MaybeUninit<f32>]) }
 }
 
-#[cfg(feature = "rivals")]
-mod rivals {
-    use super::Contender;
-
-    pub fn all() -> [Contender; 3] {
-        [
-            Contender { name: "softmax_f32", peer: Some("tract-linalg 0.23"), run: Box::new(tract()) },
-            Contender { name: "softmax_f32", peer: Some("candle-nn 0.11"), run: Box::new(candle()) },
-            Contender { name: "softmax_f32", peer: Some("embedded-nn 0.2"), run: Box::new(embedded_nn) },
-        ]
-    }
+fn embedded_nn(x: &[f32], y: &mut [f32]) {
+    embedded_nn::float_ops::softmax_f32(x, 1, x.len(), y).expect("the lengths are right");
 }

@@ -13,8 +13,6 @@ use anyhow::{Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use scrimp::backend::{Auto, Avx2, Avx512, Dispatch, Scalar};
 
-use crate::contenders::Contender;
-
 /// Times the kernels of scrimp beside other crates.
 #[derive(Parser)]
 #[command(version)]

@@ -69,6 +69,7 @@ impl<'a> Table<'a> {
         let source = json!({
             "machine": cpu(),
             "rustc": output("rustc", &["--version"]),
+            "rustflags": option_env!("RUSTFLAGS").unwrap_or(""),
             "command": std::env::args().skip(1).fold("scrimp-bench".to_owned(), |all, arg| all + " " + &arg),
         });
         let mut records = vec![source];

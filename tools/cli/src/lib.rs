@@ -1,5 +1,6 @@
 //! What the `scrimp` binary does, as functions: models in and out, pictures in and out, test vectors.
 
+pub mod bench;
 pub mod blob;
 pub mod convert;
 pub mod deblur;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use scrimp_cli::{convert, deblur, inspect, replay};
+use scrimp_cli::{bench, convert, deblur, inspect, replay};
 
 /// Models and pictures for the scrimp inference library.
 #[derive(Parser)]
@@ -41,6 +41,12 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Time kernels beside other crates: runs tools/bench, which has its own --help
+    Bench {
+        /// What tools/bench is given: `softmax`, and options after it
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -55,6 +61,7 @@ fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             result => result.map(drop),
         },
+        Command::Bench { arguments } => bench::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
