@@ -204,7 +204,8 @@ pub(super) fn scale<S: Vector>(s: S, y: &mut [f32], factor: f32) {
 #[inline(always)]
 pub(super) fn exp_and_sum<S: Vector>(s: S, mut row: InOut<'_, f32>, max: f32) -> Option<f32> {
     let (_, n) = ext_exp(s, max);
-    if !(n.abs() <= largest_exponent::<S>()) {
+    let fits = n.abs() <= largest_exponent::<S>(); // false for NaN
+    if !fits {
         return None;
     }
     let exp = Exp::below(s, n);
@@ -266,7 +267,8 @@ fn total<S: Vector>(s: S, sums: [S::V; UNROLL]) -> f32 {
 #[inline(always)]
 pub(super) fn sum_of_exp<S: Vector>(s: S, x: &[f32], max: f32) -> Option<f64> {
     let (m, n) = ext_exp(s, max);
-    if !(n.abs() <= largest_exponent::<S>()) {
+    let fits = n.abs() <= largest_exponent::<S>(); // false for NaN
+    if !fits {
         return None;
     }
     let mut sum = 0.0;

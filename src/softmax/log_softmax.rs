@@ -69,7 +69,7 @@ impl RowWork for LogSoftmax {
     fn run<B: Backend>(&self, b: B, _: usize, mut row: InOut<'_, f32>) {
         let x = row.input();
         let max = b.max_f32(x);
-        if max == f32::NEG_INFINITY || max == f32::INFINITY {
+        if max.is_infinite() {
             // All masked, or a NaN among the masked, which the maximum skipped; or an infinite logit.
             let nan = max > 0.0 || x.iter().any(|v| v.is_nan());
             row.output().fill(if nan { f32::NAN } else { f32::NEG_INFINITY });

@@ -41,7 +41,9 @@ pub(crate) fn scaled(n: usize, meter: &mut Meter) {
     rows(n, meter, |x, y, rows| SOFTMAX.run(x, y, rows, Mask::Causal { past: x.len() }));
 }
 
-fn rows(n: usize, meter: &mut Meter, form: fn(&[f32], &mut [f32], Rows) -> Result<(), Error>) {
+type Form = fn(&[f32], &mut [f32], Rows) -> Result<(), Error>;
+
+fn rows(n: usize, meter: &mut Meter, form: Form) {
     let (mut x, mut y) = ([0.0f32; MOST], [0.0f32; MOST]);
     let (Some(x), Some(y), Ok(rows)) = (x.get_mut(..n), y.get_mut(..n), Rows::one(n)) else { return };
     for row in 0..ROWS {

@@ -15,9 +15,11 @@ const MAX_LEN: usize = 67;
 const OFFSETS: usize = 16;
 const ROOM: usize = MAX_LEN + 2 * OFFSETS;
 
+type Apart<D> = fn(D, &[f32], &mut [f32], Rows) -> Result<(), Error>;
+
 /// One way to a softmax.
 struct Form<D> {
-    apart: fn(D, &[f32], &mut [f32], Rows) -> Result<(), Error>,
+    apart: Apart<D>,
     in_place: fn(D, &mut [f32], Rows) -> Result<(), Error>,
     /// Gives logarithms.
     log: bool,

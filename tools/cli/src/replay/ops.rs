@@ -7,6 +7,8 @@ use scrimp::{Error, LogSoftmaxS8, Rows, SoftmaxS8, SoftmaxS16};
 use super::vectors::{Case, Params, Tensor, Values};
 
 type Outputs = Vec<(&'static str, Values)>;
+/// An operator without parameters, from rows to rows.
+type RunF32 = fn(&[f32], &mut [f32], Rows) -> Result<(), Error>;
 /// An operator with parameters, from rows to rows.
 type RunOf<P, X, Y> = fn(&P, &[X], &mut [Y], Rows) -> Result<(), Error>;
 
@@ -30,7 +32,7 @@ pub(super) fn run(case: &Case) -> Result<Outputs> {
     Ok(vec![("y", y)])
 }
 
-fn f32_rows(case: &Case, run: fn(&[f32], &mut [f32], Rows) -> Result<(), Error>) -> Result<Values> {
+fn f32_rows(case: &Case, run: RunF32) -> Result<Values> {
     rows(case, Tensor::f32, run).map(Values::F32)
 }
 
