@@ -23,8 +23,11 @@ const ROWS: usize = 32;
 /// A function from f32 rows to f32 rows.
 type Float = fn(&[f32], &mut [f32], Rows) -> Result<(), Error>;
 
+/// The same in f64, one row.
+type Oracle = fn(&[f64]) -> Vec<f64>;
+
 /// What is measured, and its oracle.
-const VARIANTS: [(&str, Float, fn(&[f64]) -> Vec<f64>); 4] = [
+const VARIANTS: [(&str, Float, Oracle); 4] = [
     ("three_pass_f32", softmax::three_pass_f32, ops::softmax),
     ("two_pass_f32", softmax::two_pass_f32, ops::softmax),
     ("OnlineSoftmax", online, ops::softmax),
@@ -85,7 +88,7 @@ pub(crate) fn run(overwrite: bool) -> Result<()> {
     Ok(())
 }
 
-fn worst(function: Float, oracle: fn(&[f64]) -> Vec<f64>, spread: f32) -> Result<f64> {
+fn worst(function: Float, oracle: Oracle, spread: f32) -> Result<f64> {
     let mut state = 0x9E37_79B9_7F4A_7C15u64;
     let mut noise = || {
         state ^= state << 13;
