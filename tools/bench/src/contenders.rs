@@ -41,8 +41,12 @@ pub fn all<D: Dispatch + 'static>(d: D) -> Vec<Contender> {
 fn rten() -> [Contender; 2] {
     use rten_simd::SimdOp;
     use rten_vecmath::{LogSoftmax, Softmax};
-    let softmax = |x: &[f32], y: &mut [f32]| { Softmax::new(x, uninit(y)).dispatch(); };
-    let log_softmax = |x: &[f32], y: &mut [f32]| { LogSoftmax::new(x, uninit(y)).dispatch(); };
+    let softmax = |x: &[f32], y: &mut [f32]| {
+        Softmax::new(x, uninit(y)).dispatch();
+    };
+    let log_softmax = |x: &[f32], y: &mut [f32]| {
+        LogSoftmax::new(x, uninit(y)).dispatch();
+    };
     [
         Contender { name: "softmax_f32", peer: Some(RIVAL), run: Box::new(softmax) },
         Contender { name: "log_softmax_f32", peer: Some(RIVAL), run: Box::new(log_softmax) },

@@ -13,7 +13,13 @@ pub fn measure(contenders: &mut [Contender], n: usize, rounds: usize) -> Vec<f64
     x.fill_with(|| (random.next() >> 40) as f32 * (20.0 / (1u32 << 24) as f32) - 10.0);
     y.fill(0.0); // or the first call would pay for its pages
     let calls: Vec<usize> = contenders.iter_mut().map(|c| calls_a_sample(c, &x, &mut y)).collect();
-    let samples = if n >= 1 << 24 { 8 } else if n >= 1 << 22 { 20 } else { 60 };
+    let samples = if n >= 1 << 24 {
+        8
+    } else if n >= 1 << 22 {
+        20
+    } else {
+        60
+    };
     let mut least = vec![vec![f64::INFINITY; rounds]; contenders.len()];
     for round in 0..rounds {
         for _ in 0..samples {
