@@ -47,7 +47,7 @@ pub(super) fn stable_and_sum_block(block: InOut<'_, f32>) -> f32 {
 }
 
 /// `u = 1 + |x|`, which is never 0: then `s` is `u` or `1 / u`. The sign is read as a bit, as LLVM (rustc 1.95, 1.96) compiles
-/// `x < 0.0` for Helium to a comparison that is true for NaN, whose quotient it then leaves out.
+/// `x < constant` for Helium to a comparison that is true for NaN.
 #[inline(always)]
 fn stable(x: f32) -> f32 {
     let u = 1.0 + x.abs();

@@ -1,7 +1,8 @@
 //! Rows of f32 for StableMax: the reciprocal from the CPU's estimate and one step of Newton's, 2.5e-7 in all.
 //!
-//! This pass alone took 0.139 / 0.124 / 0.118 ns an element at n = 256 / 1024 / 4096 with it, and 0.163 / 0.143 / 0.137 ns with a
-//! division (EPYC, Zen 4, rustc 1.95, minima of 60 interleaved runs on a busy machine).
+//! In a prototype of this loop the pass alone took 0.139 / 0.124 / 0.118 ns an element at n = 256 / 1024 / 4096 with it, and
+//! 0.163 / 0.143 / 0.137 ns with a division; at 65,536 it was slower, 0.132 against 0.128 (EPYC, Zen 3, rustc 1.95, minima of 60
+//! interleaved runs on a busy machine).
 
 use core::arch::x86_64::{
     __m256, _CMP_NLT_UQ, _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_div_ps,

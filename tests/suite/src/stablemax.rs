@@ -51,7 +51,8 @@ pub(crate) fn f32<D: Dispatch>(backend: D) -> Result<(), Failure> {
         for rest in [MASKED, 0.0, -big] {
             let x = [rest, rest, rest, poison, rest];
             run(stablemax_f32_on(backend, &x, &mut y, Rows::one(5).map_err(|_| ERROR)?))?;
-            if !y.iter().all(|v| v.is_nan()) {
+            // In bits: for Helium LLVM (rustc 1.96) makes `all(is_nan)` false here, although every element is one.
+            if !y.iter().all(|v| v.to_bits() << 1 > f32::INFINITY.to_bits() << 1) {
                 return Err(Failure::new("a NaN did not poison its row"));
             }
         }
