@@ -12,7 +12,7 @@ mod rounding;
 mod tables_s16;
 
 pub use element::{Logit, Probability};
-#[cfg(target_arch = "arm")]
+#[cfg(any(scrimp_has = "dsp", scrimp_has = "helium"))]
 pub(crate) use exp2::SHORT;
 pub(crate) use exp2::{ONE, exp2_long, exp2_short};
 pub use gemmlowp::{exp_on_negative_values, ln_of_at_least_one, one_over_one_plus_x};
@@ -20,6 +20,6 @@ pub(crate) use log2_scale::Log2Scale;
 pub use multiplier::Multiplier;
 pub use reciprocal::{reciprocal, rounded_reciprocal};
 pub use rounding::{rounding_shift_right, saturating_doubling_high_mul};
-#[cfg(target_arch = "arm")]
+#[cfg(any(scrimp_has = "dsp", scrimp_has = "helium"))]
 pub(crate) use tables_s16::EXP as EXP_S16;
 pub(crate) use tables_s16::{exp_s16, reciprocal_s16};

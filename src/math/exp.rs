@@ -55,6 +55,14 @@ fn exp_of_sum<A: Arith>(a: A, x: f32, tail: f32) -> f32 {
     let shifted = a.fma(x, LOG2_E, ROUND);
     let n = shifted - ROUND;
     let t = a.fma(n, -LN2_LO, a.fma(n, -LN2_HI, x)) + tail;
+    let p = polynomial_of_exp(a, t);
+    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+    if is_below_lowest(x) { 0.0 } else { p * power }
+}
+
+/// `e^t` for `|t| <= ln2/2`.
+#[inline(always)]
+pub(super) fn polynomial_of_exp<A: Arith>(a: A, t: f32) -> f32 {
     let mut p = P[6];
     p = a.fma(p, t, P[5]);
     p = a.fma(p, t, P[4]);
@@ -62,8 +70,7 @@ fn exp_of_sum<A: Arith>(a: A, x: f32, tail: f32) -> f32 {
     p = a.fma(p, t, P[2]);
     p = a.fma(p, t, P[1]);
     p = a.fma(p, t, P[0]);
-    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-    if is_below_lowest(x) { 0.0 } else { p * power }
+    p
 }
 
 /// `x < LOWEST`, and false for NaN. In bits, as LLVM (rustc 1.95, 1.96) compiles `x < constant` for Helium to a comparison

@@ -49,6 +49,8 @@ fn main() {
     trace::calls();
 }
 
+const AUTO_IS_SCALAR: bool = matches!(scrimp::backend::NAME.as_bytes(), b"scalar");
+
 /// Runs `$on(token)` for the token that plain functions take and for each backend of this target.
 macro_rules! on_each_backend {
     ($on:ident) => {
@@ -59,7 +61,10 @@ macro_rules! on_each_backend {
                 }
             };
         }
-        $on(scrimp::backend::Auto);
+        // Where it is the portable backend, the list below has it: twice would not fit the micro:bit.
+        if !$crate::AUTO_IS_SCALAR {
+            $on(scrimp::backend::Auto);
+        }
         scrimp::for_each_backend!(backend);
     };
 }
