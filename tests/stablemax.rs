@@ -2,7 +2,7 @@
 
 use scrimp::backend::Dispatch;
 use scrimp::softmax::{
-    log_stablemax_f32_in_place_on, log_stablemax_f32_on, perp_grad_on, perp_grad_rescaled_on, softmax_f32_on,
+    log_stablemax_f32_in_place_on, log_stablemax_f32_on, perp_grad_on, perp_grad_rescaled_on,
     stablemax_cross_entropy_on, stablemax_f32_in_place_on, stablemax_f32_on,
 };
 use scrimp::{Error, Rows};
@@ -127,9 +127,8 @@ fn published<D: Dispatch>(d: D, x: &[f32], target: usize, want: f32, gradients: 
 fn no_collapse<D: Dispatch>(d: D) {
     for gap in [17.0f32, 100.0, 1e6, 1e9, 1e18] {
         let (x, shape) = ([gap, 0.0], Rows::one(2).unwrap());
-        let mut softmax = [0.0; 2];
-        softmax_f32_on(d, &x, &mut softmax, shape).unwrap();
-        assert_eq!((softmax[0] - 1.0).to_bits(), 0, "softmax did not collapse at {gap}");
+        let softmax = 1.0 / (1.0 + (-gap).exp());
+        assert_eq!((softmax - 1.0).to_bits(), 0, "softmax did not collapse at {gap}");
         let (mut gradient, mut loss) = ([0.0; 2], [0.0]);
         stablemax_cross_entropy_on(d, &x, &[0], &mut gradient, Some(&mut loss), shape).unwrap();
         assert!(gradient[0] < 0.0 && gradient[1] > 0.0 && loss[0] > 0.0, "{gradient:?} {loss:?} at {gap}");

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use addr2line::Loader;
 use anyhow::{Context, Result, anyhow, ensure};
@@ -21,16 +22,23 @@ const HANDLER: &str = "scrimp_probe_panicked";
 
 /// Links the probe; gives its path.
 pub(crate) fn probe(board: &Board) -> Result<PathBuf> {
-    let mut cargo = board.cargo("build")?;
+    let mut cargo = link_only(board, "build")?;
     cargo.args(["-p", "scrimp-probe"]);
     process::run(&format!("link the probe for {}", board.name), &mut cargo, LONG)?.check()?;
     board.keep("scrimp-probe")
 }
 
+/// Cargo for the probe, which may be larger than the board's flash.
+fn link_only(board: &Board, subcommand: &str) -> Result<Command> {
+    let mut cargo = board.cargo(subcommand)?;
+    cargo.env("SCRIMP_LINK_ONLY", "1");
+    Ok(cargo)
+}
+
 /// Passes if the probe links, and with a panic planted in it does not.
 pub(crate) fn gate(board: &Board) -> Result<()> {
     probe(board)?;
-    let mut cargo = board.cargo("build")?;
+    let mut cargo = link_only(board, "build")?;
     cargo.args(["-p", "scrimp-probe", "--features", "provoke"]);
     let planted = process::run(&format!("provoke the panic gate for {}", board.name), &mut cargo, LONG)?;
     ensure!(!planted.success(), "the probe links although a panic was planted in it");
@@ -43,7 +51,7 @@ pub(crate) fn gate(board: &Board) -> Result<()> {
 
 /// Prints each place where the library's code calls a panic.
 pub(crate) fn explain(board: &Board) -> Result<()> {
-    let mut cargo = board.cargo("rustc")?;
+    let mut cargo = link_only(board, "rustc")?;
     cargo.args(["-p", "scrimp-probe", "--features", "explain", "--", "-Clink-arg=--emit-relocs"]);
     process::run(&format!("link the probe with its panics for {}", board.name), &mut cargo, LONG)?.check()?;
     let program = board.keep("scrimp-probe")?;
