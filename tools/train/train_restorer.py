@@ -1,11 +1,11 @@
 """Train the mask-first restorer: every block is gated by one cell map, here made from the true blur mask.
 
     python3 train_restorer.py --name restorer_first --loss charbonnier --steps 11000 --stop 6000
-    python3 train_restorer.py --name restorer_second --start-from restorer_first --steps 3500 --rate 2e-3
-    python3 train_restorer.py --name restorer --start-from restorer_second --steps 4500 --rate 3e-3 --seed 2
 
-The first run minimises a Charbonnier distance, which learns faster; the others the reported figure itself, decibels
-inside the blur, with terms that keep the sharp part of active cells as it is.
+`run_all.sh` has the six runs that the shipped weights come from.
+
+Most runs minimise a Charbonnier distance, which learns faster; two of them the reported figure itself, decibels inside the
+blur, with terms that keep the sharp part of active cells as it is.
 Policies: 25 % everything active, the others the true cells, sometimes dilated, with stray and missing cells.
 """
 import argparse

@@ -11,6 +11,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::board::Board;
+use crate::plot::{self, Chart, Curve};
 use crate::process::{self, LONG};
 use crate::setup::Toolchain;
 use crate::{setup, workspace};
@@ -117,6 +118,10 @@ fn count(board: &Board) -> Result<Vec<Record>> {
 
 /// Fails if a figure is missing in the record, or more than 2 % above it with the same compiler.
 fn compare(board: &Board, records: &[Record]) -> Result<()> {
+    if !path(board).exists() {
+        println!("        {} has no bench record to compare with", board.name);
+        return Ok(());
+    }
     let old = committed(board)?;
     let mut worse = Vec::new();
     let mut other_compiler = None;
@@ -175,6 +180,60 @@ fn table(records: &[Record]) -> String {
         }
     }
     table + "\n"
+}
+
+const HOST: &str = "tests/expected/host_softmax.json";
+pub(crate) const HOST_PLOT: &str = "tests/expected/host_softmax.svg";
+
+/// The committed counts of some boards side by side, kernels down, for the README.
+pub(crate) fn counts() -> Result<String> {
+    const SIZES: [usize; 3] = [64, 256, 1000];
+    let boards = ["microbit", "mps2-an386", "mps3-an547"].map(Board::find);
+    let boards = boards.into_iter().collect::<Result<Vec<_>>>()?;
+    let records = boards.iter().map(committed).collect::<Result<Vec<_>>>()?;
+    let mut text = String::from("| kernel |");
+    boards.iter().for_each(|board| text += &format!(" {} ({}) |", board.name, board.backend));
+    text += "\n| --- | --- | --- | --- |\n";
+    for kernel in records.iter().flatten().filter(|record| record.n == 64).map(|record| &record.kernel) {
+        if text.contains(&format!("`{kernel}`")) {
+            continue;
+        }
+        text += &format!("| `{kernel}` |");
+        for records in &records {
+            let value =
+                |n| records.iter().find(|record| record.kernel == *kernel && record.n == n && record.peer.is_none());
+            let cells = SIZES.map(|n| value(n).map_or("-".into(), |record| format!("{:.1}", record.value)));
+            text += &format!(" {} |", cells.join(" / "));
+        }
+        text += "\n";
+    }
+    Ok(text)
+}
+
+/// The committed times of the host, drawn.
+pub(crate) fn host_svg() -> Result<String> {
+    #[derive(Deserialize)]
+    struct Time {
+        kernel: String,
+        peer: Option<String>,
+        n: f64,
+        value: f64,
+    }
+    let text = fs::read_to_string(workspace::path(HOST)).with_context(|| HOST)?;
+    let records: Vec<serde_json::Value> = serde_json::from_str(&text).with_context(|| HOST)?;
+    let mut curves: Vec<Curve> = Vec::new();
+    // The first entry says how it was measured.
+    for record in records.into_iter().skip(1) {
+        let Time { kernel, peer, n, value } = serde_json::from_value(record)?;
+        let dashed = peer.is_some();
+        let name = peer.map_or(kernel.clone(), |peer| format!("{peer} ({kernel})"));
+        match curves.iter_mut().find(|curve| curve.name == name) {
+            Some(curve) => curve.points.push((n, value)),
+            None => curves.push(Curve { name, points: vec![(n, value)], dashed }),
+        }
+    }
+    let chart = Chart { title: "Softmax on one thread, AVX2", x: "elements of a row", y: "ns an element", bound: None };
+    plot::svg(&chart, &curves)
 }
 
 /// The host's table is made by a workspace of its own, so that the other libraries stay out of this one.

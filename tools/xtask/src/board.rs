@@ -13,8 +13,11 @@ use crate::process::{self, Finished, LONG};
 use crate::setup::Toolchain;
 use crate::workspace;
 
-/// All boards build here, so that those with the same target and flags share one `core`.
-const TARGET_DIR: &str = "target/boards";
+/// All boards build here, so that those with the same target and flags share one `core`. `SCRIMP_BOARDS_DIR` names another
+/// place, for two runs side by side.
+fn target_dir() -> String {
+    std::env::var("SCRIMP_BOARDS_DIR").unwrap_or_else(|_| "target/boards".into())
+}
 
 /// One emulated board.
 pub(crate) struct Board {
@@ -93,7 +96,7 @@ impl Board {
     /// Cargo, told to build for this board; package and program are the caller's to add.
     pub(crate) fn cargo(&self, subcommand: &str) -> Result<Command> {
         let config = format!("boards/{}/config.toml", self.name);
-        let mut cargo = workspace::cargo([subcommand, "--profile", "firmware", "--target-dir", TARGET_DIR]);
+        let mut cargo = workspace::cargo([subcommand, "--profile", "firmware", "--target-dir", &target_dir()]);
         cargo.args(["--config", &config]);
         Toolchain::for_target(&self.target)?.apply(&mut cargo, &self.target);
         Ok(cargo)
@@ -126,8 +129,8 @@ impl Board {
 
     /// Copies what cargo built for the target to a place of this board, because boards share targets.
     pub(crate) fn keep(&self, built: &str) -> Result<PathBuf> {
-        let built = workspace::path(TARGET_DIR).join(&self.target).join("firmware").join(built);
-        let folder = workspace::path(TARGET_DIR).join("run").join(&self.name);
+        let built = workspace::path(target_dir()).join(&self.target).join("firmware").join(built);
+        let folder = workspace::path(target_dir()).join("run").join(&self.name);
         fs::create_dir_all(&folder)?;
         let kept = folder.join(built.file_name().unwrap_or_default());
         fs::copy(&built, &kept).with_context(|| format!("{}", built.display()))?;
