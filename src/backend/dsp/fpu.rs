@@ -164,7 +164,7 @@ unsafe extern "C" fn exp_row(x: *const f32, y: *mut f32, n: usize, max: u32) -> 
         push {{r4-r11, lr}}
         vpush {{s16-s25}}
         vmov s16, r3
-        adr r3, 8f
+        adr.w r3, 8f
         vldm r3, {{s17-s22}}
         movw r3, #:lower16:{powers}
         movt r3, #:upper16:{powers}

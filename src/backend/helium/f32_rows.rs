@@ -113,7 +113,7 @@ unsafe extern "C" fn exp_row(x: *const f32, y: *mut f32, n: usize, max: u32) -> 
         vpush {{d8-d15}}
         lsrs r12, r2, #4
         mov r2, r3
-        adr r3, 9f
+        adr.w r3, 9f
         ldm r3, {{r3-r11}}
         vmov.i32 q6, #0
         vmov.i32 q7, #0
