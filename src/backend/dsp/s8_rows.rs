@@ -1,4 +1,7 @@
 //! Rows of 8-bit integers: bytes compared four at a time, weights indexed by signed elements, `umlal` for quotients.
+//!
+//! What holds assembly is never inlined: LLVM takes a `.rept` for one instruction, and in a large function it then puts constants
+//! out of the reach of their loads ("out of range pc-relative fixup value").
 #![allow(unsafe_code, reason = "whole loops in assembly: one instruction in an `asm!` each is reordered and spilled")]
 
 use core::arch::asm;
@@ -16,7 +19,7 @@ const S16_ONCE: usize = 360;
 
 impl S8Rows for Dsp {
     /// 0.9 instructions an element; portable 5.9.
-    #[inline(always)]
+    #[inline(never)]
     fn max_s8(self, x: &[i8]) -> i8 {
         if x.len() < 4 {
             return x.iter().copied().fold(i8::MIN, Ord::max);
@@ -76,7 +79,7 @@ impl S8Rows for Dsp {
     }
 
     /// 3.1 instructions an element; portable 6.
-    #[inline(always)]
+    #[inline(never)]
     fn sum_s8(self, x: S8Values<'_>, weights: &Weights) -> u32 {
         let sum: u32;
         // SAFETY: reads all of `x` and nothing else of it, and an entry of `weights` for each element, as none exceeds `top`.
@@ -124,7 +127,7 @@ impl S8Rows for Dsp {
     }
 
     /// 3.1 instructions an element; portable 7.
-    #[inline(always)]
+    #[inline(never)]
     fn sum_q19_s8(self, x: S8Values<'_>, weights: &Weights) -> u32 {
         let sum: u32;
         // SAFETY: as in `sum_s8`.
@@ -255,7 +258,7 @@ impl MultiplyAdd {
     }
 
     /// Four outputs at a time, none of them over 255.
-    #[inline(always)]
+    #[inline(never)]
     fn words(self, mut rows: InOut<'_, i8>, top: i8, weights: &Weights) {
         let len = rows.len();
         if len == 0 {
@@ -299,7 +302,7 @@ impl MultiplyAdd {
     }
 
     /// Two outputs at a time, none of them over 65535.
-    #[inline(always)]
+    #[inline(never)]
     fn pairs(self, mut rows: InOut<'_, i8, i16>, top: i8, weights: &Weights) {
         let len = rows.len();
         if len == 0 {
@@ -338,7 +341,7 @@ impl MultiplyAdd {
     }
 
     /// A table of the outputs of all weights first, and then each element looked up in it.
-    #[inline(always)]
+    #[inline(never)]
     fn by_table_i8(self, mut rows: InOut<'_, i8>, top: i8, weights: &Weights) {
         let mut table = MaybeUninit::<Aligned<[i8; 256]>>::uninit();
         let start = table.as_mut_ptr();
@@ -418,7 +421,7 @@ impl MultiplyAdd {
     }
 
     /// A table of the outputs of all weights first, and then each element looked up in it.
-    #[inline(always)]
+    #[inline(never)]
     fn by_table_i16(self, mut rows: InOut<'_, i8, i16>, top: i8, weights: &Weights) {
         let mut table = MaybeUninit::<Aligned<[i16; 256]>>::uninit();
         let start = table.as_mut_ptr();
