@@ -9,7 +9,7 @@ use core::slice;
 
 /// A row that is read and a row of the same length that is written, which may be the same row.
 ///
-/// Having one tells you: both are valid for [`InOut::len`] elements, and either they do not overlap or they are one.
+/// Having one tells you: both are valid for its number of elements, and either they do not overlap or they are one.
 /// Whoever reads element `i` must do so before element `i` is written.
 #[derive(Debug)]
 pub struct InOut<'a, X, Y = X> {
