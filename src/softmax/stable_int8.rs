@@ -36,7 +36,7 @@ use crate::shape::Rows;
 /// static STABLEMAX: StablemaxS8 = scrimp::expect!(StablemaxS8::new(1.0 / 16.0));
 /// let mut y = [0; 3];
 /// STABLEMAX.run(&[-16, 0, 16], &mut y, Rows::one(3)?)?;
-/// assert_eq!(y, [37 - 128, 73 - 128, 146 - 128]); // 1/7, 2/7, 4/7
+/// assert_eq!(y, [-91, -55, 18]); // 37, 73 and 146 of 256: 1/7, 2/7, 4/7
 /// # Ok::<(), scrimp::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]

@@ -25,10 +25,10 @@ pub(crate) fn calls() {
         let _ = black_box(two_pass_f32_in_place(y, rows));
         let _ = black_box(log_softmax_f32(x, y, rows));
         let _ = black_box(log_softmax_f32_in_place(y, rows));
-        let softmax = black_box(<SoftmaxF32 as Default>::default());
+        let softmax = black_box(SoftmaxF32::default());
         let _ = black_box(SoftmaxF32::run(&softmax, x, y, rows, Mask::None));
         let _ = black_box(SoftmaxF32::run_in_place(&softmax, y, rows, Mask::default()));
-        let mut state = <OnlineSoftmax as Default>::default();
+        let mut state = OnlineSoftmax::default();
         OnlineSoftmax::push(&mut state, x);
         let _ = black_box(OnlineSoftmax::write(&state, x, y));
         let _ = black_box(OnlineSoftmax::write_in_place(&state, y));
