@@ -24,7 +24,7 @@ const ALLOWED: f64 = 1.02;
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Boards to count on; all by default
+    /// Boards to count on; by default all that Cargo.toml lists for `bench`
     #[arg(long)]
     board: Vec<String>,
     /// Time the host instead, beside other libraries (tools/bench)
@@ -66,6 +66,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut all = Vec::new();
     let mut worse = Vec::new();
     for board in Board::some(&options.board)? {
+        if !board.examples()?.iter().any(|example| example == "bench") {
+            continue;
+        }
         let records = count(&board)?;
         println!("{} ({}), instructions an element:", board.name, board.backend);
         print!("{}", table(&records));
