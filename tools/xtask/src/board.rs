@@ -29,6 +29,8 @@ pub(crate) struct Board {
     pub(crate) target: String,
     /// The backend that it is for.
     pub(crate) backend: String,
+    /// What `SCRIMP_SUITE` is set to, build by build, so that the conformance suite fits the flash; empty if all of it does.
+    suite_parts: Vec<String>,
     /// The emulator and its arguments, all but the program.
     runner: Vec<String>,
 }
@@ -70,9 +72,11 @@ impl Board {
         let runner = text_at(&table, &keys).with_context(|| path.clone())?;
         let runner = runner.split_whitespace().map(str::to_owned).collect();
         let backend = text_at(&table, &["env", "SCRIMP_BACKEND"]).with_context(|| path.clone())?.to_owned();
+        let parts = table["env"].get("SCRIMP_SUITE_PARTS").and_then(Value::as_str).unwrap_or_default();
+        let suite_parts = parts.split_whitespace().map(str::to_owned).collect();
         let about = text.lines().next().unwrap_or_default().trim_start_matches("# ");
         let about = about.split(": `cargo").next().unwrap_or_default().to_owned();
-        Ok(Self { name: name.to_owned(), about, target, backend, runner })
+        Ok(Self { name: name.to_owned(), about, target, backend, suite_parts, runner })
     }
 
     /// The examples that run on this board: all, but for those that `[package.metadata.boards]` keeps to others.
@@ -102,18 +106,30 @@ impl Board {
         Ok(cargo)
     }
 
-    /// Builds every example that runs here, side by side.
+    /// Builds every example that runs here, side by side; the conformance suite not if it comes in parts.
     pub(crate) fn build_examples(&self) -> Result<()> {
         let mut cargo = self.cargo("build")?;
         cargo.args(["-p", "scrimp"]);
-        for example in self.examples()? {
-            cargo.args(["--example", &example]);
+        for example in self.examples()?.iter().filter(|example| self.parts(example).is_empty()) {
+            cargo.args(["--example", example]);
         }
         process::run(&format!("build the examples for {}", self.name), &mut cargo, LONG)?.check().map(drop)
     }
 
     /// Builds an example of the library; gives the program's path.
     pub(crate) fn build_example(&self, example: &str) -> Result<PathBuf> {
+        self.build_part(example, "")
+    }
+
+    /// As [`Board::build_example`], but the conformance suite in as many programs as the board's flash wants.
+    pub(crate) fn build_parts(&self, example: &str) -> Result<Vec<PathBuf>> {
+        match self.parts(example) {
+            [] => Ok(vec![self.build_example(example)?]),
+            parts => parts.iter().map(|part| self.build_part(example, part)).collect(),
+        }
+    }
+
+    fn build_part(&self, example: &str, part: &str) -> Result<PathBuf> {
         let there = self.examples()?;
         ensure!(
             there.iter().any(|name| name == example),
@@ -123,16 +139,27 @@ impl Board {
         );
         let mut cargo = self.cargo("build")?;
         cargo.args(["-p", "scrimp", "--example", example]);
-        process::run(&format!("build {example} for {}", self.name), &mut cargo, LONG)?.check()?;
-        self.keep(&format!("examples/{example}"))
+        let mut what = format!("build {example} for {}", self.name);
+        if !part.is_empty() {
+            cargo.env("SCRIMP_SUITE", part);
+            what += &format!(": {part}");
+        }
+        process::run(&what, &mut cargo, LONG)?.check()?;
+        self.keep(&format!("examples/{example}"), part)
     }
 
-    /// Copies what cargo built for the target to a place of this board, because boards share targets.
-    pub(crate) fn keep(&self, built: &str) -> Result<PathBuf> {
+    fn parts(&self, example: &str) -> &[String] {
+        if example == "conformance" { &self.suite_parts } else { &[] }
+    }
+
+    /// Copies what cargo built for the target to a place of this board, because boards share targets; `part` is added to the
+    /// name.
+    pub(crate) fn keep(&self, built: &str, part: &str) -> Result<PathBuf> {
         let built = workspace::path(target_dir()).join(&self.target).join("firmware").join(built);
         let folder = workspace::path(target_dir()).join("run").join(&self.name);
         fs::create_dir_all(&folder)?;
-        let kept = folder.join(built.file_name().unwrap_or_default());
+        let name = built.file_name().unwrap_or_default().to_string_lossy();
+        let kept = folder.join(if part.is_empty() { name.into_owned() } else { format!("{name}-{part}") });
         fs::copy(&built, &kept).with_context(|| format!("{}", built.display()))?;
         Ok(kept)
     }

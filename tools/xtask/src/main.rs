@@ -105,8 +105,9 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Board { name, example, args, limit } => {
             setup::run()?;
             let board = Board::find(&name)?;
-            let elf = board.build_example(&example)?;
-            board.run_attached(&elf, &args, Duration::from_secs(limit))?;
+            for program in board.build_parts(&example)? {
+                board.run_attached(&program, &args, Duration::from_secs(limit))?;
+            }
         }
         Task::Boards => {
             for board in Board::all()? {

@@ -25,7 +25,7 @@ pub(crate) fn probe(board: &Board) -> Result<PathBuf> {
     let mut cargo = link_only(board, "build")?;
     cargo.args(["-p", "scrimp-probe"]);
     process::run(&format!("link the probe for {}", board.name), &mut cargo, LONG)?.check()?;
-    board.keep("scrimp-probe")
+    board.keep("scrimp-probe", "")
 }
 
 /// Cargo for the probe, which may be larger than the board's flash.
@@ -54,7 +54,7 @@ pub(crate) fn explain(board: &Board) -> Result<()> {
     let mut cargo = link_only(board, "rustc")?;
     cargo.args(["-p", "scrimp-probe", "--features", "explain", "--", "-Clink-arg=--emit-relocs"]);
     process::run(&format!("link the probe with its panics for {}", board.name), &mut cargo, LONG)?.check()?;
-    let program = board.keep("scrimp-probe")?;
+    let program = board.keep("scrimp-probe", "")?;
     let places = places(&program)?;
     println!("{}: {} places call a panic", board.name, places.len());
     for place in places {
