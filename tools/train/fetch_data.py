@@ -20,6 +20,7 @@ DEBIAN = [
     ("mate-backgrounds", "1.26.0-1", "7bf4c2209f34b4f6", "GPL-2+"),
     ("plasma-workspace-wallpapers", "4:5.27.5-2", "32cd18b71c8c938a", "LGPL-3 / GPL-2+"),
     ("tuxpaint-stamps-default", "2022.06.04-1", "6db6c1bfc870a47f", "GPL-2"),
+    ("dataset-fashion-mnist", "0.0~git20200523.55506a9-1", "39e172fe32dd318e", "MIT"),
     ("opencv-doc", "4.6.0+dfsg-12", "4b12681df3587820", "Apache-2.0 AND BSD-3-Clause"),
 ]
 WHEELS = [

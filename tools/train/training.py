@@ -87,7 +87,8 @@ class Average:
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
         for k, v in net.state_dict().items():
-            self.values[k].lerp_(v, 1 - decay)
+            if v.is_floating_point():
+                self.values[k].lerp_(v, 1 - decay)
 
 
 class Optimiser:
