@@ -32,6 +32,8 @@ mod q_rows;
 mod s8_rows;
 mod scalar;
 mod stable_rows;
+#[cfg(target_arch = "x86_64")]
+mod stable_vector;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod vector;
 pub use f32_rows::F32Rows;

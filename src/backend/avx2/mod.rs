@@ -5,7 +5,6 @@ mod f32_rows;
 mod q_rows;
 mod s8_rows;
 mod stable_rows;
-pub(super) use stable_rows::stable_and_sum;
 
 use core::arch::x86_64::{_mm_cvtss_f32, _mm_fmadd_ss, _mm_set_ss, _mm_sqrt_ss};
 
