@@ -24,10 +24,12 @@ impl F32Rows for Avx2 {
 
     #[inline(always)]
     fn softmax_of_plain(self, row: InOut<'_, f32>) -> bool {
-        // SAFETY: the token proves all of the features.
         match row.len() {
+            // SAFETY: the token proves all of the features.
             0..=32 => unsafe { plain_in_registers::<4>(self, row) },
+            // SAFETY: as above.
             33..=64 => unsafe { plain_in_registers::<8>(self, row) },
+            // SAFETY: as above.
             _ => unsafe { plain(self, row) },
         }
     }

@@ -25,10 +25,10 @@ impl StableRows for Avx2 {
     #[inline(always)]
     fn stable_whole(self, row: InOut<'_, f32>, fits: fn(f32) -> bool) -> bool {
         if row.len() <= 64 {
-            // SA"avx2,fma,bmi2"TY: the token proves all of the features.
+            // SAFETY: the token proves all of the features.
             unsafe { in_registers(self, row, fits) }
         } else if row.len() >= Self::TWO_PASS_FROM {
-            // SA"avx2,fma,bmi2"TY: as above.
+            // SAFETY: as above.
             unsafe { two_pass(self, row, fits) }
         } else {
             false

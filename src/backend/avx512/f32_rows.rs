@@ -30,8 +30,12 @@ impl F32Rows for Avx512 {
 
     #[inline(always)]
     fn softmax_of_plain(self, row: InOut<'_, f32>) -> bool {
-        // SAFETY: the token proves all of the features.
-        if row.len() <= 64 { unsafe { plain_in_registers::<4>(self, row) } } else { unsafe { plain(self, row) } }
+        match row.len() {
+            // SAFETY: the token proves all of the features.
+            0..=64 => unsafe { plain_in_registers::<4>(self, row) },
+            // SAFETY: as above.
+            _ => unsafe { plain(self, row) },
+        }
     }
 
     #[inline(always)]
@@ -102,8 +106,9 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     unsafe fn load_part(self, from: *const f32, n: usize, pad: f32) -> __m512 {
+        let pad = self.splat(pad);
         // SAFETY: the first `n` lanes are read, the caller's promise.
-        unsafe { _mm512_mask_loadu_ps(_mm512_set1_ps(pad), first_lanes(n), from) }
+        unsafe { _mm512_mask_loadu_ps(pad, first_lanes(n), from) }
     }
 
     #[inline(always)]

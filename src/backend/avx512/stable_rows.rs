@@ -2,8 +2,8 @@
 #![allow(unsafe_code, reason = "a token proves the target features that these calls need")]
 
 use core::arch::x86_64::{
-    __m512, _CMP_NEQ_UQ, _mm512_abs_ps, _mm512_add_ps, _mm512_castps_si512, _mm512_cmp_ps_mask, _mm512_fnmadd_ps,
-    _mm512_mask_mov_ps, _mm512_mask_mul_ps, _mm512_movepi32_mask, _mm512_rcp14_ps, _mm512_set1_ps,
+    __m512, _mm512_abs_ps, _mm512_add_ps, _mm512_castps_si512, _mm512_fnmadd_ps, _mm512_mask_mul_ps, _mm512_min_ps,
+    _mm512_movepi32_mask, _mm512_rcp14_ps, _mm512_set1_ps,
 };
 
 use super::Avx512;
@@ -21,10 +21,10 @@ impl StableRows for Avx512 {
     #[inline(always)]
     fn stable_whole(self, row: InOut<'_, f32>, fits: fn(f32) -> bool) -> bool {
         if row.len() <= 64 {
-            // SA"avx2,fma,bmi2,avx512f,avx512bw,avx512dq,avx512vl"TY: the token proves all of the features.
+            // SAFETY: the token proves all of the features.
             unsafe { in_registers(self, row, fits) }
         } else if row.len() >= Self::TWO_PASS_FROM {
-            // SA"avx2,fma,bmi2,avx512f,avx512bw,avx512dq,avx512vl"TY: as above.
+            // SAFETY: as above.
             unsafe { two_pass(self, row, fits) }
         } else {
             false
@@ -67,11 +67,10 @@ impl StableVector for Avx512 {
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
 fn stable(x: __m512) -> __m512 {
+    let two = _mm512_set1_ps(2.0);
     let u = _mm512_add_ps(_mm512_set1_ps(1.0), _mm512_abs_ps(x));
     let r = _mm512_rcp14_ps(u);
-    let rest = _mm512_fnmadd_ps(u, r, _mm512_set1_ps(2.0));
-    // The estimate's 0 for an infinite `u` stays; Newton's step would make it NaN.
-    let is_finite = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(u, _mm512_set1_ps(f32::INFINITY));
-    let r = _mm512_mask_mul_ps(r, is_finite, r, rest);
-    _mm512_mask_mov_ps(u, _mm512_movepi32_mask(_mm512_castps_si512(x)), r)
+    // For an infinite `u`, `r` is 0 and the rest NaN, which the minimum makes 2.
+    let rest = _mm512_min_ps(_mm512_fnmadd_ps(u, r, two), two);
+    _mm512_mask_mul_ps(u, _mm512_movepi32_mask(_mm512_castps_si512(x)), r, rest)
 }
