@@ -23,6 +23,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
         ("ram", demo::ram_line(&record.ram) + "\n"),
         ("quality", quality::table()?),
         ("counts", bench::counts()?),
+        ("host softmax", bench::host_table()?),
         ("sizes", size::table(&Board::all()?)?),
     ] {
         text = replace(&text, name, &block)?;
