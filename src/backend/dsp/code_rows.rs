@@ -1,0 +1,6 @@
+//! Attention in logarithmic codes.
+
+use super::Dsp;
+use crate::backend::CodeRows;
+
+impl CodeRows for Dsp {}
