@@ -210,7 +210,7 @@ pub(crate) fn product_by_buckets(codes: &[u8], packed: &[u32], table: &[i16; 16]
         return 0;
     }
     let mut sum = 0i32;
-    for (block, rows) in codes.chunks(BUCKET_KEYS / 2).zip(packed.chunks(BUCKET_KEYS * words)) {
+    for (block, rows) in codes.chunks(BUCKET_KEYS / 2).zip(packed.chunks((BUCKET_KEYS * words).max(1))) {
         for &pair in block {
             sum = sum
                 .wrapping_add(table[usize::from(pair & 15)].into())

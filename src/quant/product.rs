@@ -135,7 +135,7 @@ impl<const N: usize> CodeProduct<N> {
         if keys > most_keys {
             return Err(Error::TooLarge { what: Arg::Keys, max: most_keys, got: keys });
         }
-        Ok(Self { table, bits: adalog.bits(), fraction_bits, zero_point: values.zero_point as i32, most_keys })
+        Ok(Self { table, bits: adalog.bits(), fraction_bits, zero_point: values.zero_point as i32, most_keys: keys })
     }
 
     /// The weight of each code.

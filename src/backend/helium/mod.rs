@@ -4,6 +4,7 @@
 
 mod code_rows;
 mod f32_rows;
+mod leaves_code;
 mod leaves_q;
 mod q_rows;
 mod s8_rows;
