@@ -1,6 +1,6 @@
 //! AdaLog against its definition in f64, the vectors of its specification, and itself on every backend.
 
-use scrimp::backend::{Backend, CodeRows, Dispatch, Kernel, Scalar};
+use scrimp::backend::{Dispatch, Scalar};
 use scrimp::nn::{AttentionAdaLog, AttentionScales, CodeForm, attend_adalog_on};
 use scrimp::quant::{
     AdaLog, CodeLinear, CodeProduct, GELU_SHIFT, GeluCodes, GeluForm, GeluLadder, GeluS8, Log2, LogSqrt2, LogitBias,
@@ -489,31 +489,6 @@ fn packed_products(of: &AdaLog, codes: &[u8], v: &[i8], shape: Rows, want: &[i32
         };
     }
     scrimp::for_each_backend!(on);
-}
-
-/// The bucket form of small cores, which no host backend takes.
-#[test]
-fn buckets_of_packed_values() {
-    struct Both<'a>(&'a [u8], &'a [u32], &'a [i16; 16], usize);
-    impl Kernel for Both<'_> {
-        type Output = ();
-        fn run<B: Backend>(self, b: B) {
-            let (mut y, mut spare) = (vec![0; self.3], vec![0; 4096]);
-            let sum = CodeRows::product_nibbles(b, self.0, self.1, self.2, &mut y, &mut spare);
-            assert!(y.iter().any(|&y| y != 0) && sum > 0);
-        }
-    }
-    let shape = Rows::new(64, 8).expect("valid");
-    let mut words = vec![0; PackedValues::words(shape)];
-    Scalar.run(Both(
-        &[0x10; 32],
-        {
-            words.fill(0x0101_0101);
-            &words
-        },
-        &[1; 16],
-        8,
-    ));
 }
 
 struct Case {

@@ -260,3 +260,32 @@ fn bucket_tile(codes: &[u8], packed: &[u32], words: usize, from: usize, table: &
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec;
+
+    use super::{product, product_by_buckets};
+
+    /// No host backend takes the bucket form.
+    #[test]
+    fn both_products_are_one() {
+        let table = [30720, 19456, 12288, 7424, 4608, 2944, 1856, 1152, 736, 448, 288, 176, 112, 68, 44, 0];
+        let mut state = 1u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state ^ state >> 15
+        };
+        for keys in [64, 128, 256, 320, 512, 576] {
+            for words in [1, 2, 7, 8, 9, 16, 17] {
+                let codes: vec::Vec<u8> = (0..keys / 2).map(|_| noise() as u8).collect();
+                let packed: vec::Vec<u32> = (0..keys * words).map(|_| noise()).collect();
+                let (mut one, mut other) = (vec![1; 4 * words], vec![2; 4 * words]);
+                let sums = product(&codes, &packed, &table, &mut one);
+                assert_eq!(product_by_buckets(&codes, &packed, &table, &mut other), sums);
+                assert_eq!(one, other, "{keys} {words}");
+            }
+        }
+    }
+}
