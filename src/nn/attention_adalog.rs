@@ -203,10 +203,14 @@ pub fn attend_adalog_on<D: Dispatch>(
     let wider = if k.shape().cols() > v.shape().cols() { k.shape() } else { v.shape() };
     let (want, got) = (AttentionAdaLog::scratch_words(wider), scratch.len());
     let scratch = scratch.get_mut(..want).ok_or(Error::Length { what: Arg::Scratch, want, got })?;
-    backend.run(Attend { attention, q, k, v, bias, y, scratch })
+    // Two kernels, so that what one form needs is not prepared for the other.
+    match attention.form {
+        CodeForm::Anchored => backend.run(Attend::<false> { attention, q, k, v, bias, y, scratch }),
+        CodeForm::Normalized => backend.run(Attend::<true> { attention, q, k, v, bias, y, scratch }),
+    }
 }
 
-struct Attend<'a> {
+struct Attend<'a, const NORMALIZED: bool> {
     attention: &'a AttentionAdaLog,
     q: &'a [i8],
     k: &'a PackedKeys<'a>,
@@ -216,7 +220,7 @@ struct Attend<'a> {
     scratch: &'a mut [u32],
 }
 
-impl Kernel for Attend<'_> {
+impl<const NORMALIZED: bool> Kernel for Attend<'_, NORMALIZED> {
     type Output = Result<(), Error>;
 
     #[inline(always)]
@@ -232,16 +236,27 @@ impl Kernel for Attend<'_> {
         let sums: &mut [i32] = zerocopy::transmute_mut!(sums);
         let codes = codes.as_mut_bytes();
         codes.fill(0xFF); // the keys beyond the last have no weight
-        let queries = q.chunks_exact(k.shape().cols()).zip(y.chunks_exact_mut(v.shape().cols()));
-        for (query, (q, y)) in queries.enumerate() {
+        let (mut q, mut y, mut query) = (q, y, 0);
+        while let (Some((one, next)), Some((to, rest))) =
+            (q.split_at_checked(k.shape().cols()), y.split_at_mut_checked(v.shape().cols()))
+        {
+            if one.is_empty() {
+                break;
+            }
             let logits: &mut [i32] = zerocopy::transmute_mut!(&mut *row);
-            b.logits_s8(q, key_words, logits.get_mut(..k.padded()).unwrap_or_default(), spare);
+            b.logits_s8(one, key_words, logits.get_mut(..k.padded()).unwrap_or_default(), spare);
             let logits = logits.get_mut(..keys).unwrap_or_default();
             bias.row(query, keys).apply_to(logits);
-            attention.codes.row_on(b, logits, 4, codes.get_mut(..keys.div_ceil(2)).unwrap_or_default());
+            let packed = codes.get_mut(..keys.div_ceil(2)).unwrap_or_default();
+            if NORMALIZED {
+                attention.codes.any_nibbles_on(b, logits, packed);
+            } else {
+                attention.codes.nibbles_on(b, logits, packed);
+            }
             // The logits are done with: their place is scratch.
             let sum = b.product_nibbles(codes, value_words, attention.product.table(), sums, row);
-            b.requantize_s8(sums, attention.requantize(sum), y);
+            b.requantize_s8(sums, attention.requantize(sum), to);
+            (q, y, query) = (next, rest, query + 1);
         }
         Ok(())
     }

@@ -150,7 +150,12 @@ impl<const N: usize> LogitCodes<N> {
     /// As [`LogitCodes::run`].
     pub fn run_on<D: Dispatch>(&self, backend: D, logits: &[i32], codes: &mut [u8], rows: Rows) -> Result<(), Error> {
         self.check(logits.len(), codes.len(), rows)?;
-        backend.run(Plain { codes: self, logits, y: codes, rows });
+        // Two kernels, so that what one needs is not prepared for the other.
+        if self.bits == 4 && self.is_multiplied() {
+            backend.run(Nibbles { codes: self, logits, y: codes, cols: rows.cols() });
+        } else {
+            backend.run(Biased { codes: self, logits, bias: LogitBias::None, y: codes, rows });
+        }
         Ok(())
     }
 
@@ -251,16 +256,35 @@ impl<const N: usize> LogitCodes<N> {
         }
     }
 
-    /// Packs one row, without a bias; what the backend does best if it can. Codes beyond the zero symbol may come out as up to
-    /// 15 where `bits` is 4 and the codes have fewer.
+    /// Whether [`LogitCodes::nibbles_on`] may be used.
+    const fn is_multiplied(&self) -> bool {
+        self.sum.is_none() && !self.by_thresholds
+    }
+
+    /// Packs one row of anchored codes in 4 bits each, without a bias, by multiplication. Codes of fewer bits may come out as
+    /// up to 15 instead of their zero symbol.
     #[inline(always)]
-    pub(crate) fn row_on<B: Backend>(&self, b: B, logits: &[i32], bits: u32, y: &mut [u8]) {
+    pub(crate) fn nibbles_on<B: Backend>(&self, b: B, logits: &[i32], y: &mut [u8]) {
         let max = b.max_s32(logits);
-        if bits == 4 && self.sum.is_none() && !self.by_thresholds && max >= LEAST_MAX {
+        if max >= LEAST_MAX {
             b.nibbles_s32(logits, max, self.step, y);
         } else {
-            self.row(logits, LogitBias::None, max, bits, y);
+            self.rare_nibbles(logits, max, y);
         }
+    }
+
+    /// Apart, so that what it needs is not prepared in every call.
+    #[cold]
+    #[inline(never)]
+    fn rare_nibbles(&self, logits: &[i32], max: i32, y: &mut [u8]) {
+        self.row(logits, LogitBias::None, max, 4, y);
+    }
+
+    /// Packs one row in 4 bits each, without a bias, in any form.
+    #[inline(always)]
+    pub(crate) fn any_nibbles_on<B: Backend>(&self, b: B, logits: &[i32], y: &mut [u8]) {
+        let max = b.max_s32(logits);
+        self.row(logits, LogitBias::None, max, 4, y);
     }
 }
 
@@ -312,21 +336,28 @@ const fn fit(kappa: f64, first: &[u32], codes: u32) -> (CodeStep, bool) {
     (CodeStep { factor: factor as i32, shift }, is_exact)
 }
 
-struct Plain<'a, const N: usize> {
+struct Nibbles<'a, const N: usize> {
     codes: &'a LogitCodes<N>,
     logits: &'a [i32],
     y: &'a mut [u8],
-    rows: Rows,
+    cols: usize,
 }
 
-impl<const N: usize> Kernel for Plain<'_, N> {
+impl<const N: usize> Kernel for Nibbles<'_, N> {
     type Output = ();
 
     #[inline(always)]
     fn run<B: Backend>(self, b: B) {
-        let bytes = self.codes.packed_len(self.rows.cols());
-        for (logits, y) in self.logits.chunks_exact(self.rows.cols()).zip(self.y.chunks_exact_mut(bytes.max(1))) {
-            self.codes.row_on(b, logits, self.codes.bits, y);
+        let bytes = self.cols.div_ceil(2);
+        let (mut logits, mut y) = (self.logits, self.y);
+        while let (Some((row, next)), Some((to, rest))) =
+            (logits.split_at_checked(self.cols), y.split_at_mut_checked(bytes))
+        {
+            if row.is_empty() {
+                return;
+            }
+            self.codes.nibbles_on(b, row, to);
+            (logits, y) = (next, rest);
         }
     }
 }

@@ -11,7 +11,7 @@ use super::adalog::AdaLog;
 use super::grid::Symbols;
 use super::pack::{Unpacked, packed_len};
 use super::packed::PackedValues;
-use crate::backend::{Auto, Backend, CodeRows, Dispatch, Kernel};
+use crate::backend::{Auto, Backend, CodeRows, Dispatch, Kernel, VALUE_CHANNELS, VALUE_KEYS};
 use crate::error::{Arg, Error, Rule, length};
 use crate::shape::Rows;
 
@@ -297,6 +297,9 @@ impl CodeProduct<16> {
         let want = Self::scratch_words(v.shape());
         let got = scratch.len();
         let scratch = scratch.get_mut(..want).ok_or(Error::Length { what: Arg::Scratch, want, got })?;
+        if keys.is_multiple_of(VALUE_KEYS) && width.is_multiple_of(VALUE_CHANNELS) {
+            return backend.run(Whole { product: self, codes, v, y, scratch });
+        }
         backend.run(Packed { product: self, codes, v, y, scratch })
     }
 
@@ -363,6 +366,39 @@ impl<const N: usize> CodeProduct<N> {
                 *y = y.wrapping_add(sum.wrapping_mul(i32::from(weight)));
             }
         }
+    }
+}
+
+/// As [`Packed`], where nothing needs padding.
+struct Whole<'a> {
+    product: &'a CodeProduct<16>,
+    codes: &'a [u8],
+    v: &'a PackedValues<'a>,
+    y: &'a mut [i32],
+    scratch: &'a mut [u32],
+}
+
+impl Kernel for Whole<'_> {
+    type Output = Result<(), Error>;
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) -> Result<(), Error> {
+        let Self { product, mut codes, v, mut y, scratch } = self;
+        let words = v.for_layout(<B as CodeRows>::LAYOUT)?;
+        let (bytes, width) = (v.shape().rows() / 2, v.shape().cols());
+        while let (Some((row, next)), Some((to, rest))) = (codes.split_at_checked(bytes), y.split_at_mut_checked(width))
+        {
+            if row.is_empty() {
+                break;
+            }
+            let sum = b.product_nibbles(row, words, &product.table, to, scratch);
+            if product.zero_point != 0 {
+                let offset = product.zero_point.wrapping_mul(sum);
+                to.iter_mut().for_each(|y| *y = y.wrapping_sub(offset));
+            }
+            (codes, y) = (next, rest);
+        }
+        Ok(())
     }
 }
 

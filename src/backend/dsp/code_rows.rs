@@ -10,6 +10,59 @@ use crate::backend::{CodeRows, CodeStep};
 /// Groups of channels whose sums are held at once, where there is more than one block of keys.
 const CHUNK: usize = 8;
 
+/// What is left of a row, apart, so that it costs nothing where there is nothing.
+#[inline(never)]
+fn tail(x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
+    code_rows::nibbles(x, max, step, y);
+}
+
+#[inline(never)]
+fn max_of_tail(max: i32, tail: &[i32]) -> i32 {
+    tail.iter().fold(max, |max, &v| if v > max { v } else { max })
+}
+
+/// Widens the last channels, fewer than 4, to two words; gives their sum.
+#[inline(never)]
+fn widen_tail(tail: &[i8], to: &mut [u32]) -> i32 {
+    let mut last = [0i8; 4];
+    last.iter_mut().zip(tail).for_each(|(to, &from)| *to = from);
+    if to.len() < 2 {
+        return 0;
+    }
+    // SAFETY: one word, and room for two.
+    unsafe { leaves_code::widen(last.as_ptr(), 1, to.as_mut_ptr()) }
+}
+
+/// Adds the products with further blocks of keys; gives the sum of their weights.
+#[inline(never)]
+fn further_blocks(codes: &[u8], packed: &[u32], table: &[i16; 16], y: &mut [i32], spare: &mut [u32]) -> i32 {
+    let groups = y.len() / VALUE_CHANNELS;
+    let mut all = 0i32;
+    let blocks = packed.chunks((leaves_code::MOST_KEYS * groups).max(1));
+    for (codes, values) in codes.chunks(leaves_code::MOST_KEYS / 2).zip(blocks) {
+        if codes.len() < 4 || spare.len() < codes.len() || values.len() < 2 * codes.len() * groups {
+            break;
+        }
+        // SAFETY: an even number of bytes, not none, and a word in `spare` for each.
+        let sum = unsafe { leaves_code::weights(codes.as_ptr(), codes.len(), table, spare.as_mut_ptr()) };
+        all = all.wrapping_add(sum);
+        let (eights, surplus) = (codes.len() / 4, sum << 7);
+        let mut sums = [0i32; CHUNK * VALUE_CHANNELS];
+        for (y, values) in y.chunks_mut(sums.len()).zip(values.chunks((CHUNK * 8 * eights).max(1))) {
+            let groups = y.len() / VALUE_CHANNELS;
+            if groups > 0 {
+                // SAFETY: weights of all keys, at most 512, a word of values for each key and group, and `sums` has 4 words a
+                // group.
+                unsafe {
+                    leaves_code::product(spare.as_ptr(), values.as_ptr(), eights, sums.as_mut_ptr(), groups, surplus);
+                }
+            }
+            y.iter_mut().zip(&sums).for_each(|(y, &sum)| *y = y.wrapping_add(sum));
+        }
+    }
+    all
+}
+
 impl CodeRows for Dsp {
     /// Keys: groups of 4, of which two lie in a halfword, four channels after four. Values: blocks of 512 keys, in them groups of 4
     /// channels, of which two lie in a halfword, two keys after two.
@@ -24,7 +77,7 @@ impl CodeRows for Dsp {
             // SAFETY: `blocks` is that many blocks, and not none.
             max = unsafe { leaves_code::max(blocks.as_ptr().cast(), blocks.len()) };
         }
-        tail.iter().fold(max, |max, &v| if v > max { v } else { max })
+        if tail.is_empty() { max } else { max_of_tail(max, tail) }
     }
 
     /// 4.3 instructions an element; portable 9.
@@ -39,7 +92,9 @@ impl CodeRows for Dsp {
             // SAFETY: `front` is that many blocks, not none, and `y` has half as many bytes.
             unsafe { leaves_code::nibbles(front.as_ptr(), whole, max, factor, y.as_mut_ptr()) };
         }
-        code_rows::nibbles(x, max, step, rest);
+        if !x.is_empty() {
+            tail(x, max, step, rest);
+        }
     }
 
     fn pack_keys_s8(self, keys: &[i8], width: usize, packed: &mut [u32]) {
@@ -72,16 +127,15 @@ impl CodeRows for Dsp {
         }
         let (words, tail) = query.as_chunks::<4>();
         let mut sum = 0;
-        spare.fill(0);
+        if !query.len().is_multiple_of(KEY_CHANNELS) {
+            spare.fill(0);
+        }
         if !words.is_empty() {
             // SAFETY: `words` is that many, not none, and `spare` has two for each.
             sum = unsafe { leaves_code::widen(words.as_ptr().cast(), words.len(), spare.as_mut_ptr()) };
         }
-        if let (false, Some(to)) = (tail.is_empty(), spare.get_mut(2 * words.len()..2 * words.len() + 2)) {
-            let mut last = [0i8; 4];
-            last.iter_mut().zip(tail).for_each(|(to, &from)| *to = from);
-            // SAFETY: one word, and room for two.
-            sum += unsafe { leaves_code::widen(last.as_ptr(), 1, to.as_mut_ptr()) };
+        if !tail.is_empty() {
+            sum += widen_tail(tail, spare.get_mut(2 * words.len()..).unwrap_or_default());
         }
         // SAFETY: `packed` has 16 words a block and group, `spare` 8 a block, `y` 4 a group, and no count is zero.
         unsafe { leaves_code::logits(packed.as_ptr(), spare.as_ptr(), groups, y.as_mut_ptr(), blocks, sum << 7) };
@@ -117,41 +171,17 @@ impl CodeRows for Dsp {
         if groups == 0 || codes.is_empty() || !codes.len().is_multiple_of(VALUE_KEYS / 2) || !fits {
             return 0;
         }
-        let mut all = 0i32;
-        let mut is_first = true;
-        let blocks = packed.chunks((leaves_code::MOST_KEYS * groups).max(1));
-        for (codes, values) in codes.chunks(leaves_code::MOST_KEYS / 2).zip(blocks) {
-            // SAFETY: an even number of bytes, not none, and a word in `spare` for each.
-            let sum = unsafe { leaves_code::weights(codes.as_ptr(), codes.len(), table, spare.as_mut_ptr()) };
-            all = all.wrapping_add(sum);
-            let (eights, surplus) = (codes.len() / 4, sum << 7);
-            if is_first {
-                is_first = false;
-                // SAFETY: weights of all keys, at most 512, a word for each key and group, and `y` has 4 words a group.
-                unsafe {
-                    leaves_code::product(spare.as_ptr(), values.as_ptr(), eights, y.as_mut_ptr(), groups, surplus);
-                }
-                continue;
-            }
-            let mut sums = [0i32; CHUNK * VALUE_CHANNELS];
-            for (y, values) in y.chunks_mut(sums.len()).zip(values.chunks((CHUNK * 8 * eights).max(1))) {
-                let groups = y.len() / VALUE_CHANNELS;
-                if groups > 0 {
-                    // SAFETY: as above, with the words of these groups, and `sums` has 4 for each.
-                    unsafe {
-                        leaves_code::product(
-                            spare.as_ptr(),
-                            values.as_ptr(),
-                            eights,
-                            sums.as_mut_ptr(),
-                            groups,
-                            surplus,
-                        );
-                    }
-                }
-                y.iter_mut().zip(&sums).for_each(|(y, &sum)| *y = y.wrapping_add(sum));
-            }
+        let (first, codes) = codes.split_at_checked(held).unwrap_or_default();
+        // SAFETY: an even number of bytes, not none, and a word in `spare` for each.
+        let sum = unsafe { leaves_code::weights(first.as_ptr(), held, table, spare.as_mut_ptr()) };
+        // SAFETY: weights of all keys, at most 512, a word of values for each key and group, and `y` has 4 words a group.
+        unsafe {
+            leaves_code::product(spare.as_ptr(), packed.as_ptr(), held / 4, y.as_mut_ptr(), groups, sum << 7);
         }
-        all
+        if codes.is_empty() {
+            return sum;
+        }
+        let packed = packed.get(2 * held * groups..).unwrap_or(&[]);
+        sum.wrapping_add(further_blocks(codes, packed, table, y, spare))
     }
 }

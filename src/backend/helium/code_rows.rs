@@ -12,6 +12,38 @@ use crate::backend::{CodeRows, CodeStep, Requantize};
 /// Groups of channels whose sums are held at once, where there is more than one block of keys.
 const CHUNK: usize = 8;
 
+/// What is left of a row, apart, so that it costs nothing where there is nothing.
+#[inline(never)]
+fn tail(x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
+    code_rows::nibbles(x, max, step, y);
+}
+
+/// Adds the products with further blocks of keys; gives the sum of their weights.
+#[inline(never)]
+fn further_blocks(codes: &[u8], packed: &[u32], planes: &[u8; 32], y: &mut [i32], spare: &mut [u32]) -> i32 {
+    let groups = y.len() / VALUE_CHANNELS;
+    let mut all = 0i32;
+    let blocks = packed.chunks_exact((VALUE_KEYS * groups).max(1));
+    for (codes, values) in codes.as_chunks::<{ VALUE_KEYS / 2 }>().0.iter().zip(blocks) {
+        if spare.len() < VALUE_KEYS / 2 {
+            break;
+        }
+        let weights: *mut u8 = spare.as_mut_ptr().cast();
+        // SAFETY: 32 bytes of codes, and `spare` has 128 bytes.
+        all = all.wrapping_add(unsafe { leaves_code::weights(codes.as_ptr(), planes, weights) });
+        let mut sums = [0i32; CHUNK * VALUE_CHANNELS];
+        for (y, values) in y.chunks_mut(sums.len()).zip(values.chunks(CHUNK * VALUE_KEYS)) {
+            let groups = y.len() / VALUE_CHANNELS;
+            if groups > 0 {
+                // SAFETY: 128 bytes of weights, 256 of values a group, and `sums` has 4 words a group.
+                unsafe { leaves_code::product(weights, values.as_ptr(), sums.as_mut_ptr(), groups) };
+            }
+            y.iter_mut().zip(&sums).for_each(|(y, &sum)| *y = y.wrapping_add(sum));
+        }
+    }
+    all
+}
+
 impl CodeRows for Helium {
     /// Keys: groups of 8, 16 channels of each after the other. Values: blocks of 64 keys, in them groups of 4 channels, 16 keys of
     /// each channel after the other, even keys of 32 before odd ones.
@@ -33,7 +65,9 @@ impl CodeRows for Helium {
             // SAFETY: `front` is that many blocks, not none, and `y` has half as many bytes.
             unsafe { leaves_code::nibbles(front.as_ptr(), whole, max, step.factor, y.as_mut_ptr()) };
         }
-        code_rows::nibbles(x, max, step, rest);
+        if !x.is_empty() {
+            tail(x, max, step, rest);
+        }
     }
 
     fn pack_keys_s8(self, keys: &[i8], width: usize, packed: &mut [u32]) {
@@ -109,30 +143,18 @@ impl CodeRows for Helium {
         let planes = planes.as_mut_ptr();
         // SAFETY: both are there.
         unsafe { leaves_code::planes(table, planes) };
-        let mut all = 0i32;
-        let mut is_first = true;
-        for (codes, values) in
-            codes.as_chunks::<{ VALUE_KEYS / 2 }>().0.iter().zip(packed.chunks((VALUE_KEYS * groups).max(1)))
-        {
-            // SAFETY: 32 bytes of codes, the planes were written above, and `spare` has 128 bytes.
-            all = all.wrapping_add(unsafe { leaves_code::weights(codes.as_ptr(), planes, weights) });
-            if is_first {
-                is_first = false;
-                // SAFETY: 128 bytes of weights, 256 of values a group, and `y` has 4 words a group.
-                unsafe { leaves_code::product(weights, values.as_ptr(), y.as_mut_ptr(), groups) };
-                continue;
+        // SAFETY: 32 bytes of codes at least, the planes were written above, and `spare` has 128 bytes.
+        let sum = unsafe { leaves_code::weights(codes.as_ptr(), planes, weights) };
+        // SAFETY: 128 bytes of weights, 256 of values a group, and `y` has 4 words a group.
+        unsafe { leaves_code::product(weights, packed.as_ptr(), y.as_mut_ptr(), groups) };
+        match (codes.get(VALUE_KEYS / 2..), packed.get(VALUE_KEYS * groups..)) {
+            (Some(codes), Some(packed)) if !codes.is_empty() => {
+                // SAFETY: the planes were written above.
+                let planes = unsafe { &*planes };
+                sum.wrapping_add(further_blocks(codes, packed, planes, y, spare))
             }
-            let mut sums = [0i32; CHUNK * VALUE_CHANNELS];
-            for (y, values) in y.chunks_mut(sums.len()).zip(values.chunks(CHUNK * VALUE_KEYS)) {
-                let groups = y.len() / VALUE_CHANNELS;
-                if groups > 0 {
-                    // SAFETY: as above, with the words of these groups, and `sums` has 4 for each.
-                    unsafe { leaves_code::product(weights, values.as_ptr(), sums.as_mut_ptr(), groups) };
-                }
-                y.iter_mut().zip(&sums).for_each(|(y, &sum)| *y = y.wrapping_add(sum));
-            }
+            _ => sum,
         }
-        all
     }
 
     #[inline(always)]

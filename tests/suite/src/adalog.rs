@@ -17,10 +17,8 @@ static CODES: LogitCodes = scrimp::expect!(LogitCodes::anchored(&ADALOG, 0.002))
 static NORMALIZED: LogitCodes = scrimp::expect!(LogitCodes::normalized(&ADALOG, 0.002));
 
 /// The specification's thresholds and weights for these.
-const THRESHOLDS: [i32; 15] =
-    [118, 352, 586, 820, 1054, 1288, 1523, 1757, 1991, 2225, 2459, 2693, 2928, 3162, 3396];
-const WEIGHTS: [i32; 16] =
-    [30720, 19456, 12288, 7424, 4608, 2944, 1856, 1152, 736, 448, 288, 176, 112, 68, 44, 0];
+const THRESHOLDS: [i32; 15] = [118, 352, 586, 820, 1054, 1288, 1523, 1757, 1991, 2225, 2459, 2693, 2928, 3162, 3396];
+const WEIGHTS: [i32; 16] = [30720, 19456, 12288, 7424, 4608, 2944, 1856, 1152, 736, 448, 288, 176, 112, 68, 44, 0];
 
 /// Most logits of a row, and most bytes of their codes.
 const MOST: usize = 150;
@@ -96,8 +94,8 @@ pub(crate) fn codes<D: Dispatch>(d: D) -> Result<(), Failure> {
 /// Keys and channels of the heads that are tried.
 const SHAPES: [(usize, usize); 8] = [(1, 1), (5, 3), (8, 4), (16, 16), (33, 20), (64, 8), (65, 9), (40, 32)];
 /// Room for the largest of them.
-const KEYS: usize = 65 * 12 + 40 * 32;
-const WORDS: usize = 1040;
+const KEYS: usize = 40 * 32;
+const WORDS: usize = 512;
 
 struct Head {
     keys: usize,
@@ -164,10 +162,8 @@ const SCALES: AttentionScales = AttentionScales {
     output: 0.01,
     output_zero_point: -9,
 };
-static ATTENTION: AttentionAdaLog =
-    scrimp::expect!(AttentionAdaLog::new(&ADALOG, CodeForm::Anchored, &SCALES, 100));
-static PAPERS: AttentionAdaLog =
-    scrimp::expect!(AttentionAdaLog::new(&ADALOG, CodeForm::Normalized, &SCALES, 100));
+static ATTENTION: AttentionAdaLog = scrimp::expect!(AttentionAdaLog::new(&ADALOG, CodeForm::Anchored, &SCALES, 100));
+static PAPERS: AttentionAdaLog = scrimp::expect!(AttentionAdaLog::new(&ADALOG, CodeForm::Normalized, &SCALES, 100));
 
 /// Heads with and without a bias; the paper's codes by their bytes alone.
 pub(crate) fn attention<D: Dispatch>(d: D) -> Result<(), Failure> {
@@ -176,8 +172,7 @@ pub(crate) fn attention<D: Dispatch>(d: D) -> Result<(), Failure> {
         let head = Head::new(keys, width)?;
         let q: [i8; 64] = core::array::from_fn(|i| (mix(i, 5) >> 24) as i8 / 8);
         let q = &q[..2 * width];
-        let bias: [i32; 130] =
-            core::array::from_fn(|i| if i % 3 == 1 { MASKED } else { (mix(i, 6) >> 20) as i32 });
+        let bias: [i32; 130] = core::array::from_fn(|i| if i % 3 == 1 { MASKED } else { (mix(i, 6) >> 20) as i32 });
         let (mut k, mut v) = ([0; WORDS / 2 + 100], [0; WORDS]);
         let k = &mut k[..PackedKeys::words(head.shape)];
         let k = PackedKeys::pack_on(d, &head.k[..head.elements()], k, head.shape).map_err(unexpected)?;
@@ -218,8 +213,7 @@ fn anchored(head: &Head, q: &[i8], bias: &[i32], y: &[i8]) -> Result<(), Failure
     let weight = |logit: i32| if logit == MASKED { 0 } else { WEIGHTS[usize::from(code(max - logit))] };
     let sum: i32 = logits.iter().map(|&logit| weight(logit)).sum::<i32>();
     for (j, &got) in y.iter().enumerate() {
-        let total: i32 =
-            (0..keys).map(|k| weight(logits[k]) * (i32::from(head.v[k * width + j]) - 3)).sum::<i32>();
+        let total: i32 = (0..keys).map(|k| weight(logits[k]) * (i32::from(head.v[k * width + j]) - 3)).sum::<i32>();
         let want = if sum == 0 { -9.0 } else { f64::from(total) / f64::from(sum) * 2.0 - 9.0 };
         if (want.clamp(-128.0, 127.0) - f64::from(got)).abs() > 0.51 {
             return Err(Failure::new("another output").row(keys, width).element(j, want, got.into()));
