@@ -42,12 +42,16 @@ pub struct Requantize {
 impl Requantize {
     #[inline(always)]
     pub(crate) fn of(self, x: i32) -> i8 {
-        let product = (i64::from(x.wrapping_sub(self.offset)) * i64::from(self.factor) + (1 << 30)) >> 31;
-        let half = 1i64.wrapping_shl(self.shift.wrapping_sub(1));
-        let y = product.wrapping_add(half).wrapping_shr(self.shift).wrapping_add(i64::from(self.zero_point));
+        // Below 2^31, as the factor is.
+        let product = ((i64::from(x.wrapping_sub(self.offset)) * i64::from(self.factor) + (1 << 30)) >> 31) as i32;
+        let doubled = product.wrapping_shr(self.shift.wrapping_sub(1));
+        let y = (doubled.wrapping_add(1) >> 1).wrapping_add(i32::from(self.zero_point));
         y.clamp(-128, 127) as i8
     }
 }
+
+/// Below this maximum the distance of a masked logit, `i32::MIN`, no longer says so.
+pub const LEAST_MAX: i32 = -(1 << 30);
 
 /// Keys in multiples of this many.
 pub(crate) const KEY_GROUP: usize = 8;
@@ -89,6 +93,16 @@ pub trait CodeRows: Copy {
     #[inline(always)]
     fn nibbles_s32(self, x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
         nibbles(x, max, step, y);
+    }
+
+    /// The largest element, and by it the codes of all as [`CodeRows::nibbles_s32`]; none if it is below [`LEAST_MAX`].
+    #[inline(always)]
+    fn row_nibbles_s32(self, x: &[i32], step: CodeStep, y: &mut [u8]) -> i32 {
+        let max = self.max_s32(x);
+        if max >= LEAST_MAX {
+            self.nibbles_s32(x, max, step, y);
+        }
+        max
     }
 
     /// Packs keys of `width` channels; `packed` has as many words as its user says, and starts as zeros.

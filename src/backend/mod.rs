@@ -35,7 +35,7 @@ mod scalar;
 mod stable_rows;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod vector;
-pub use code_rows::{CodeRows, CodeStep, Requantize};
+pub use code_rows::{CodeRows, CodeStep, LEAST_MAX, Requantize};
 pub(crate) use code_rows::{KEY_CHANNELS, KEY_GROUP, VALUE_CHANNELS, VALUE_KEYS, keys_words, values_words};
 pub use f32_rows::F32Rows;
 pub use in_out::InOut;

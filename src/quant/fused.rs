@@ -15,7 +15,7 @@ use super::bias::{LogitBias, MASKED};
 use super::grid::Symbols;
 use super::log_sum::LogSum;
 use super::pack::{packed_len, stream};
-use crate::backend::{Auto, Backend, CodeStep, Dispatch, Kernel};
+use crate::backend::{Auto, Backend, CodeStep, Dispatch, Kernel, LEAST_MAX};
 use crate::error::{Arg, Error, Rule, length};
 use crate::math::real;
 use crate::shape::Rows;
@@ -25,9 +25,6 @@ const MOST_COLS: usize = 65_536;
 
 /// The largest distance that a code may need, so that every distance of a masked logit is far beyond.
 const MOST_DISTANCE: f64 = (1u32 << 29) as f64;
-
-/// Below this maximum the distance of a masked logit no longer says so.
-const LEAST_MAX: i32 = -(1 << 30);
 
 /// Rows of integer logits to packed AdaLog codes. `N` is `2^bits` or more.
 ///
@@ -149,14 +146,18 @@ impl<const N: usize> LogitCodes<N> {
     /// # Errors
     /// As [`LogitCodes::run`].
     pub fn run_on<D: Dispatch>(&self, backend: D, logits: &[i32], codes: &mut [u8], rows: Rows) -> Result<(), Error> {
-        self.check(logits.len(), codes.len(), rows)?;
-        // Two kernels, so that what one needs is not prepared for the other.
-        if self.bits == 4 && self.is_multiplied() {
-            backend.run(Nibbles { codes: self, logits, y: codes, cols: rows.cols() });
-        } else {
-            backend.run(Biased { codes: self, logits, bias: LogitBias::None, y: codes, rows });
+        // Apart, so that what one path needs is not prepared for the other.
+        if self.bits != 4 || !self.is_multiplied() {
+            return self.run_rare_on(backend, logits, codes, rows);
         }
+        self.check(logits.len(), codes.len(), rows)?;
+        backend.run(Nibbles { codes: self, logits, y: codes, cols: rows.cols() });
         Ok(())
+    }
+
+    #[inline(never)]
+    fn run_rare_on<D: Dispatch>(&self, backend: D, logits: &[i32], codes: &mut [u8], rows: Rows) -> Result<(), Error> {
+        self.run_biased_on(backend, logits, LogitBias::None, codes, rows)
     }
 
     /// [`LogitCodes::run`] with a bias or a mask.
@@ -213,12 +214,15 @@ impl<const N: usize> LogitCodes<N> {
         Ok(())
     }
 
+    #[inline(always)]
     fn check(&self, logits: usize, codes: usize, rows: Rows) -> Result<(), Error> {
         if rows.cols() > MOST_COLS {
             return Err(Error::TooLarge { what: Arg::Cols, max: MOST_COLS, got: rows.cols() });
         }
         rows.check(Arg::X, logits)?;
-        length(Arg::Codes, rows.rows().saturating_mul(self.packed_len(rows.cols())), codes)
+        // No more bytes than logits, so this cannot overflow.
+        let bytes = (rows.cols() * self.bits as usize).div_ceil(8);
+        length(Arg::Codes, rows.rows().wrapping_mul(bytes), codes)
     }
 
     /// Packs one row of logits whose largest is `max`, in `bits` bits a code.
@@ -265,10 +269,8 @@ impl<const N: usize> LogitCodes<N> {
     /// up to 15 instead of their zero symbol.
     #[inline(always)]
     pub(crate) fn nibbles_on<B: Backend>(&self, b: B, logits: &[i32], y: &mut [u8]) {
-        let max = b.max_s32(logits);
-        if max >= LEAST_MAX {
-            b.nibbles_s32(logits, max, self.step, y);
-        } else {
+        let max = b.row_nibbles_s32(logits, self.step, y);
+        if max < LEAST_MAX {
             self.rare_nibbles(logits, max, y);
         }
     }

@@ -5,7 +5,7 @@ use zerocopy::IntoBytes;
 
 use super::{Dsp, leaves_code};
 use crate::backend::code_rows::{self, KEY_CHANNELS, KEY_GROUP, VALUE_CHANNELS, VALUE_KEYS};
-use crate::backend::{CodeRows, CodeStep};
+use crate::backend::{CodeRows, CodeStep, LEAST_MAX};
 
 /// Groups of channels whose sums are held at once, where there is more than one block of keys.
 const CHUNK: usize = 8;
@@ -14,6 +14,17 @@ const CHUNK: usize = 8;
 #[inline(never)]
 fn tail(x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
     code_rows::nibbles(x, max, step, y);
+}
+
+/// A row of any length.
+#[inline(never)]
+fn any_row(x: &[i32], step: CodeStep, y: &mut [u8]) -> i32 {
+    let b = Dsp::token();
+    let max = b.max_s32(x);
+    if max >= LEAST_MAX {
+        b.nibbles_s32(x, max, step, y);
+    }
+    max
 }
 
 #[inline(never)]
@@ -95,6 +106,17 @@ impl CodeRows for Dsp {
         if !x.is_empty() {
             tail(x, max, step, rest);
         }
+    }
+
+    /// 7.5 instructions an element.
+    #[inline(always)]
+    fn row_nibbles_s32(self, x: &[i32], step: CodeStep, y: &mut [u8]) -> i32 {
+        let blocks = x.len() / leaves_code::BLOCK;
+        if blocks == 0 || !x.len().is_multiple_of(leaves_code::BLOCK) || step.shift != 31 || y.len() < 8 * blocks {
+            return any_row(x, step, y);
+        }
+        // SAFETY: `x` is that many blocks, not none, and `y` has 8 bytes for each.
+        unsafe { leaves_code::row(x.as_ptr(), blocks, step.factor.wrapping_mul(2), y.as_mut_ptr()) }
     }
 
     fn pack_keys_s8(self, keys: &[i8], width: usize, packed: &mut [u32]) {

@@ -69,6 +69,80 @@ pub(super) unsafe extern "C" fn nibbles(x: *const i32, blocks: usize, max: i32, 
     )
 }
 
+/// Both of the above for a row, the codes only if the largest element is -2^30 or more; gives that element. 116 instructions a
+/// block.
+///
+/// # Safety
+/// As [`nibbles`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn row(x: *const i32, blocks: usize, factor: i32, y: *mut u8) -> i32 {
+    naked_asm!(
+        ".arch armv7e-m",
+        ".macro scrimp_max",
+        "ldm r0!, {{r4-r11}}",
+        ".irp r, r4, r5, r6, r7, r8, r9, r10, r11",
+        "cmp \\r, r12",
+        "it gt",
+        "movgt r12, \\r",
+        ".endr",
+        ".endm",
+        ".macro scrimp_codes",
+        "ldm r0!, {{r4-r11}}",
+        ".irp r, r4, r5, r6, r7, r8, r9, r10, r11",
+        "qsub \\r, r12, \\r",
+        "smmulr \\r, \\r, r2",
+        "usat \\r, #4, \\r",
+        ".endr",
+        "orr r4, r4, r5, lsl #4",
+        "orr r4, r4, r6, lsl #8",
+        "orr r4, r4, r7, lsl #12",
+        "orr r4, r4, r8, lsl #16",
+        "orr r4, r4, r9, lsl #20",
+        "orr r4, r4, r10, lsl #24",
+        "orr r4, r4, r11, lsl #28",
+        "str r4, [r3], #4",
+        ".endm",
+        "push {{r4-r11, lr}}",
+        "mov r12, #0x80000000",
+        "lsrs lr, r1, #1",
+        "push {{r0, lr}}",
+        "bcc 2f",
+        "scrimp_max",
+        "scrimp_max",
+        "cmp lr, #0",
+        "beq 3f",
+        "2:",
+        "scrimp_max",
+        "scrimp_max",
+        "scrimp_max",
+        "scrimp_max",
+        "subs lr, #1",
+        "bne 2b",
+        "3:",
+        "pop {{r0, lr}}",
+        "cmp r12, #0xC0000000",
+        "blt 6f",
+        "lsrs r1, r1, #1",
+        "bcc 4f",
+        "scrimp_codes",
+        "scrimp_codes",
+        "cmp r1, #0",
+        "beq 6f",
+        "4:",
+        "scrimp_codes",
+        "scrimp_codes",
+        "scrimp_codes",
+        "scrimp_codes",
+        "subs r1, #1",
+        "bne 4b",
+        "6:",
+        "mov r0, r12",
+        "pop {{r4-r11, pc}}",
+        ".purgem scrimp_max",
+        ".purgem scrimp_codes",
+    )
+}
+
 /// Widens `words` words of four i8 each to pairs of halfwords (0, 2), (1, 3); gives the sum of all. 8 instructions a word.
 ///
 /// # Safety

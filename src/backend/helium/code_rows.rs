@@ -7,10 +7,21 @@ use zerocopy::IntoBytes;
 
 use super::{Helium, leaves_code};
 use crate::backend::code_rows::{self, KEY_CHANNELS, KEY_GROUP, VALUE_CHANNELS, VALUE_KEYS};
-use crate::backend::{CodeRows, CodeStep, Requantize};
+use crate::backend::{CodeRows, CodeStep, LEAST_MAX, Requantize};
 
 /// Groups of channels whose sums are held at once, where there is more than one block of keys.
 const CHUNK: usize = 8;
+
+/// A row of any length.
+#[inline(never)]
+fn any_row(x: &[i32], step: CodeStep, y: &mut [u8]) -> i32 {
+    let b = Helium::token();
+    let max = b.max_s32(x);
+    if max >= LEAST_MAX {
+        b.nibbles_s32(x, max, step, y);
+    }
+    max
+}
 
 /// What is left of a row, apart, so that it costs nothing where there is nothing.
 #[inline(never)]
@@ -68,6 +79,17 @@ impl CodeRows for Helium {
         if !x.is_empty() {
             tail(x, max, step, rest);
         }
+    }
+
+    /// 1.8 instructions an element.
+    #[inline(always)]
+    fn row_nibbles_s32(self, x: &[i32], step: CodeStep, y: &mut [u8]) -> i32 {
+        let blocks = x.len() / leaves_code::BLOCK;
+        if blocks == 0 || !x.len().is_multiple_of(leaves_code::BLOCK) || step.shift != 31 || y.len() < 8 * blocks {
+            return any_row(x, step, y);
+        }
+        // SAFETY: `x` is that many blocks, not none, and `y` has 8 bytes for each.
+        unsafe { leaves_code::row(x.as_ptr(), blocks, step.factor, y.as_mut_ptr()) }
     }
 
     fn pack_keys_s8(self, keys: &[i8], width: usize, packed: &mut [u32]) {

@@ -50,8 +50,8 @@ pub(super) unsafe extern "C" fn nibbles(x: *const i32, blocks: usize, max: i32, 
     naked_asm!(
         ".cpu cortex-m55",
         "push {{r4, lr}}",
-        "vpush {{d8-d15}}",
-        "ldr r12, [sp, #72]",
+        "vpush {{d12-d15}}",
+        "ldr r12, [sp, #40]",
         "vdup.32 q7, r2",
         "vdup.32 q6, r3",
         // A sum that saturates ends in 15.
@@ -78,7 +78,61 @@ pub(super) unsafe extern "C" fn nibbles(x: *const i32, blocks: usize, max: i32, 
         "vsli.32 q0, q1, #4",
         "vstrh.32 q0, [r3], #8",
         "le lr, 2b",
-        "vpop {{d8-d15}}",
+        "vpop {{d12-d15}}",
+        "pop {{r4, pc}}",
+    )
+}
+
+/// Both of the above for a row, the codes only if the largest element is -2^30 or more; gives that element. 26 instructions a
+/// block.
+///
+/// # Safety
+/// As [`nibbles`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn row(x: *const i32, blocks: usize, factor: i32, y: *mut u8) -> i32 {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, lr}}",
+        "vpush {{d12-d15}}",
+        "mov r12, #0x80000000",
+        "mov r4, r0",
+        "dls lr, r1",
+        "2:",
+        ".rept 4",
+        "vldrw.u32 q0, [r4], #16",
+        "vmaxv.s32 r12, q0",
+        ".endr",
+        "le lr, 2b",
+        "cmp r12, #0xC0000000",
+        "blt 4f",
+        "vdup.32 q7, r12",
+        "vdup.32 q6, r2",
+        // A sum that saturates ends in 15.
+        "movw r4, #0xFFF0",
+        "movt r4, #0x7FFF",
+        "dls lr, r1",
+        "3:",
+        // Vector j holds elements 4 i + j.
+        "vld40.32 {{q0, q1, q2, q3}}, [r0]",
+        "vld41.32 {{q0, q1, q2, q3}}, [r0]",
+        "vld42.32 {{q0, q1, q2, q3}}, [r0]",
+        "vld43.32 {{q0, q1, q2, q3}}, [r0]!",
+        "vqsub.s32 q0, q7, q0",
+        "vqsub.s32 q1, q7, q1",
+        "vqsub.s32 q2, q7, q2",
+        "vqsub.s32 q3, q7, q3",
+        "vqrdmlash.s32 q0, q6, r4",
+        "vqrdmlash.s32 q1, q6, r4",
+        "vqrdmlash.s32 q2, q6, r4",
+        "vqrdmlash.s32 q3, q6, r4",
+        "vsli.32 q2, q3, #4",
+        "vsli.32 q1, q2, #4",
+        "vsli.32 q0, q1, #4",
+        "vstrh.32 q0, [r3], #8",
+        "le lr, 3b",
+        "4:",
+        "mov r0, r12",
+        "vpop {{d12-d15}}",
         "pop {{r4, pc}}",
     )
 }
