@@ -52,6 +52,25 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
             visit(&Bench { kernel, n, ram: n * bytes_an_element + 4 * KIB, work: 1, body });
         }
     };
+    bench("softmax_f32", &[64, 256, 1000], 8, softmax::f32);
+    bench("softmax_s8", &[64, 256, 1000], 2, softmax_s8::softmax);
+    bench("softmax_s8_s16", &[64, 256, 1000], 3, softmax_s8::softmax_s16);
+    bench("log_softmax_s8", &[64, 256, 1000], 2, softmax_s8::log_softmax);
+    bench("stablemax_s8", &[64, 256, 1000], 2, softmax_s8::stablemax);
+    bench("stablemax_s8_s16", &[64, 256, 1000], 3, softmax_s8::stablemax_s16);
+    bench("stablemax_f32", &[64, 256, 1000], 8, stablemax::f32);
+    bench("log_stablemax_f32", &[256], 8, stablemax::log);
+    bench("stablemax_cross_entropy", &[256], 8, stablemax::gradient);
+    bench("perp_grad", &[256], 8, stablemax::perp);
+    bench("softmax_s16", &[64, 256, 1000], 4, softmax_q::s16);
+    bench("softmax_q", &[64, 256, 1000], 4, softmax_q::q);
+    bench("two_pass_q", &[64, 256, 1000], 4, softmax_q::two_pass);
+    bench("stablemax_q", &[64, 256, 1000], 4, softmax_q::stable);
+    bench("three_pass_f32", &[256], 8, softmax::three_pass);
+    bench("two_pass_f32", &[256], 8, softmax::two_pass);
+    bench("log_softmax_f32", &[256], 8, softmax::log_softmax);
+    bench("online_softmax", &[256], 8, softmax::online);
+    bench("softmax_f32_scaled", &[256], 8, softmax::scaled);
     bench("adalog_codes", &[64, 256], 5, adalog::codes);
     // 64 keys of 32 channels: their values, packed, and keys; on the row's figure see the function.
     bench("attend_adalog", &[64], 128, adalog::attend);

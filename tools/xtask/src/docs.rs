@@ -23,6 +23,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
         ("ram", demo::ram_line(&record.ram) + "\n"),
         ("quality", quality::table()?),
         ("counts", bench::counts()?),
+        ("adalog counts", bench::adalog()?),
         ("sizes", size::table(&Board::all()?)?),
     ] {
         text = replace(&text, name, &block)?;
