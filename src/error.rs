@@ -128,6 +128,20 @@ pub enum Arg {
     Loss,
     /// A mask of a softmax.
     Mask,
+    /// Codes of a quantizer.
+    Codes,
+    /// A table of weights or codes.
+    Table,
+    /// Queries of an attention.
+    Queries,
+    /// Keys of an attention.
+    Keys,
+    /// Values of an attention.
+    Values,
+    /// Bias of logits.
+    LogitBias,
+    /// Zero points.
+    ZeroPoints,
 }
 
 /// Rules of a network configuration that an [`Error`] can name.
@@ -172,6 +186,16 @@ pub enum Rule {
     Flags,
     /// A scale, or the multiplier that stands for it, is not a usable number.
     Scale,
+    /// A bit width that the quantizer or kernel does not take.
+    Bits,
+    /// The base of a logarithmic quantizer is out of range.
+    Base,
+    /// The symbols of a quantizer do not fit its bits.
+    Symbols,
+    /// A zero point outside its range.
+    ZeroPoint,
+    /// Keys or values were packed for another backend.
+    Layout,
 }
 
 /// Checks of a model blob that an [`Error`] can name.
@@ -257,6 +281,13 @@ impl Arg {
             Self::Gradient => "gradient",
             Self::Loss => "loss",
             Self::Mask => "mask",
+            Self::Codes => "codes",
+            Self::Table => "table",
+            Self::Queries => "queries",
+            Self::Keys => "keys",
+            Self::Values => "values",
+            Self::LogitBias => "bias of the logits",
+            Self::ZeroPoints => "zero points",
         }
     }
 }
@@ -288,6 +319,11 @@ impl fmt::Display for Rule {
             Self::Flags => "the network uses something that this version does not know",
             Self::Number => "a threshold, slope or beta is not a usable number",
             Self::Scale => "a scale or multiplier is not a usable number",
+            Self::Bits => "this bit width is not possible here",
+            Self::Base => "`q` must be 1 to 137",
+            Self::Symbols => "the symbols must fit the bits: `Symbols::TopIsZero`",
+            Self::ZeroPoint => "a zero point is out of range",
+            Self::Layout => "keys or values were packed for another backend",
         })
     }
 }

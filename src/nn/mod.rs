@@ -1,6 +1,8 @@
-//! Layers in f32, tokens in rows: `x[token][channel]`, weights `[input][output]`, one file per layer.
+//! Layers in f32, tokens in rows: `x[token][channel]`, weights `[input][output]`, one file per layer; attention also in integers
+//! with AdaLog codes.
 
 pub(crate) mod attention;
+mod attention_adalog;
 pub(crate) mod conv;
 pub(crate) mod depthwise;
 mod gelu;
@@ -8,6 +10,7 @@ mod linear;
 pub(crate) mod matmul;
 mod norm;
 
+pub use attention_adalog::{AttentionAdaLog, AttentionScales, CodeForm, attend_adalog, attend_adalog_on};
 pub use depthwise::Padding;
 pub use gelu::{gelu_f32_in_place, gelu_f32_in_place_on};
 pub use linear::Linear;

@@ -16,6 +16,7 @@ mod lmdvit;
 mod math;
 mod model;
 mod nn;
+mod quant;
 mod shape;
 mod softmax;
 mod softmax_q;
@@ -44,6 +45,7 @@ fn main() {
     stablemax::calls();
     softmax_q::calls();
     nn::calls();
+    quant::calls();
     model::calls();
     lmdvit::calls();
     trace::calls();

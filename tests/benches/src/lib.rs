@@ -4,6 +4,7 @@
 //! an emulator with `-icount` it counts instructions, and is the same each time.
 #![no_std]
 
+mod adalog;
 mod meter;
 mod noise;
 mod softmax;
@@ -27,6 +28,8 @@ pub struct Bench {
     pub n: usize,
     /// Bytes of stack that it needs at least.
     pub ram: usize,
+    /// What a figure is of: 1 for an element, more where an element takes part in as many products.
+    work: usize,
     body: fn(usize, &mut Meter),
 }
 
@@ -36,7 +39,7 @@ impl Bench {
     pub fn run(&self) -> f64 {
         let mut meter = Meter::new();
         (self.body)(self.n, &mut meter);
-        meter.mean() / self.n as f64
+        meter.mean() / (self.n * self.work) as f64
     }
 }
 
@@ -46,7 +49,7 @@ const KIB: usize = 1024;
 pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     let mut bench = |kernel, sizes: &[usize], bytes_an_element, body| {
         for &n in sizes {
-            visit(&Bench { kernel, n, ram: n * bytes_an_element + 4 * KIB, body });
+            visit(&Bench { kernel, n, ram: n * bytes_an_element + 4 * KIB, work: 1, body });
         }
     };
     bench("softmax_f32", &[64, 256, 1000], 8, softmax::f32);
@@ -68,4 +71,9 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     bench("log_softmax_f32", &[256], 8, softmax::log_softmax);
     bench("online_softmax", &[256], 8, softmax::online);
     bench("softmax_f32_scaled", &[256], 8, softmax::scaled);
+    bench("adalog_codes", &[64, 256], 5, adalog::codes);
+    // 64 keys of 32 channels: their values, packed, and keys; on the row's figure see the function.
+    bench("attend_adalog", &[64], 128, adalog::attend);
+    let (work, body) = (adalog::CHANNELS, adalog::product as fn(usize, &mut Meter));
+    visit(&Bench { kernel: "adalog_product", n: 64, ram: 10 * KIB, work, body });
 }

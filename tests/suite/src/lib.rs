@@ -4,6 +4,7 @@
 //! (host) and `examples/conformance.rs` (host and boards).
 #![no_std]
 
+mod adalog;
 mod buffer;
 mod failure;
 mod lmdvit;
@@ -93,6 +94,12 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
         case("softmax_q", 5 * KIB, softmax_q::q);
         case("two_pass_q", 5 * KIB, softmax_q::two_pass);
         case("stablemax_q", 5 * KIB, softmax_q::stable);
+    }
+    if part::QUANT {
+        case("adalog_codes", 4 * KIB, adalog::codes);
+        case("adalog_product", 11 * KIB, adalog::product);
+        case("attend_adalog", 13 * KIB, adalog::attention);
+        case("adalog_gelu", 4 * KIB, adalog::gelu);
     }
     if part::NN {
         case("linear", 8 * KIB, nn::linear);

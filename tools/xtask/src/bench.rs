@@ -199,7 +199,8 @@ pub(crate) fn counts() -> Result<String> {
     boards.iter().for_each(|board| text += &format!(" {} ({}) |", board.name, board.backend));
     text += "\n| --- | --- | --- | --- |\n";
     for kernel in records.iter().flatten().filter(|record| record.n == 64).map(|record| &record.kernel) {
-        if text.contains(&format!("`{kernel}`")) {
+        // They have a table of their own, or none.
+        if kernel.contains("adalog") || text.contains(&format!("`{kernel}`")) {
             continue;
         }
         text += &format!("| `{kernel}` |");
@@ -231,6 +232,31 @@ fn times(path: &str) -> Result<Vec<Time>> {
     let records: Vec<serde_json::Value> = serde_json::from_str(&text).with_context(|| path.to_owned())?;
     let times = records.into_iter().skip(1).map(|record| Ok(serde_json::from_value(record)?));
     times.collect()
+}
+
+/// The committed counts of AdaLog, for the README: a logit, a multiply-accumulate, a whole row.
+pub(crate) fn adalog() -> Result<String> {
+    let boards = ["microbit", "mps2-an386", "mps3-an547"].map(Board::find);
+    let boards = boards.into_iter().collect::<Result<Vec<_>>>()?;
+    let records = boards.iter().map(committed).collect::<Result<Vec<_>>>()?;
+    let mut text = String::from("| work |");
+    boards.iter().for_each(|board| text += &format!(" {} ({}) |", board.name, board.backend));
+    text += "\n| --- | --- | --- | --- |\n";
+    // Kernel, row lengths, what a figure is multiplied by, digits.
+    for (work, kernel, sizes, factor, digits) in [
+        ("logits to 4-bit codes, a logit, rows of 64 / 256", "adalog_codes", &[64, 256][..], 1.0, 2),
+        ("codes x values, a multiply-accumulate, 64 keys of 32 channels", "adalog_product", &[64], 1.0, 2),
+        ("a row of attention, 64 keys of 32 channels", "attend_adalog", &[64], 64.0, 0),
+    ] {
+        text += &format!("| {work} |");
+        for records in &records {
+            let value = |n: &usize| records.iter().find(|record| record.kernel == kernel && record.n == *n);
+            let cell = |n| value(n).map_or("-".into(), |record| format!("{:.digits$}", record.value * factor));
+            text += &format!(" {} |", sizes.iter().map(cell).collect::<Vec<_>>().join(" / "));
+        }
+        text += "\n";
+    }
+    Ok(text)
 }
 
 /// The committed times of the host, drawn.

@@ -113,6 +113,7 @@ pub(super) enum Values {
     F32(Vec<f32>),
     I8(Vec<i8>),
     I16(Vec<i16>),
+    U16(Vec<u16>),
 }
 
 impl Values {
@@ -121,6 +122,7 @@ impl Values {
             Self::F32(v) => v.len(),
             Self::I8(v) => v.len(),
             Self::I16(v) => v.len(),
+            Self::U16(v) => v.len(),
         }
     }
 
@@ -129,6 +131,7 @@ impl Values {
             Self::F32(v) => f64::from(v[i]),
             Self::I8(v) => f64::from(v[i]),
             Self::I16(v) => f64::from(v[i]),
+            Self::U16(v) => f64::from(v[i]),
         }
     }
 }
@@ -157,6 +160,20 @@ impl<'a> Params<'a> {
         let integer = real as i32;
         ensure!(f64::from(integer).total_cmp(&real).is_eq(), "parameter {name} is not an i32: {real}");
         Ok(Some(integer))
+    }
+
+    /// A text, if it is there.
+    pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>> {
+        let Some((name, value)) = self.all.get_key_value(name) else { return Ok(None) };
+        self.asked.borrow_mut().insert(name);
+        value.as_str().map(Some).with_context(|| format!("parameter {name} is no text: {value}"))
+    }
+
+    /// A flag, if it is there.
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>> {
+        let Some((name, value)) = self.all.get_key_value(name) else { return Ok(None) };
+        self.asked.borrow_mut().insert(name);
+        value.as_bool().map(Some).with_context(|| format!("parameter {name} is neither true nor false: {value}"))
     }
 
     /// Fails if a parameter was not asked for.
