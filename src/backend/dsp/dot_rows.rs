@@ -14,7 +14,7 @@ impl DotRows for Dsp {
     fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
         match Loop::of(&layer.codes) {
             Some(inner) => linear(inner, layer, x, y),
-            None => Scalar.linear_s8(layer, x, y),
+            None => portable(layer, x, y),
         }
     }
 
@@ -22,9 +22,19 @@ impl DotRows for Dsp {
     fn add_sums_s8(self, codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
         match Loop::of(codes) {
             Some(inner) => add_sums(inner, codes, x, sums),
-            None => Scalar.add_sums_s8(codes, x, sums),
+            None => portable_sums(codes, x, sums),
         }
     }
+}
+
+#[inline(never)]
+fn portable(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    Scalar.linear_s8(layer, x, y);
+}
+
+#[inline(never)]
+fn portable_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
+    Scalar.add_sums_s8(codes, x, sums);
 }
 
 type Leaf = unsafe extern "C" fn(*const u32, *const u32, usize, *mut i32, *const Turn);
@@ -65,7 +75,7 @@ impl<'a> Loop<'a> {
 
     /// The doubled sums of outputs `first..` for the inputs of one block from `start` on.
     #[inline(always)]
-    fn run(&self, depth: usize, block: &Block, start: usize, first: usize, n: usize, sums: &mut [i32; CHUNK]) {
+    fn run(&self, depth: usize, block: &Block<'_>, start: usize, first: usize, n: usize, sums: &mut [i32; CHUNK]) {
         let pairs = depth.next_multiple_of(16) / 2;
         let group = pairs * self.words_a_pair;
         let at = first / 4 * group + start / 2 * self.words_a_pair;
@@ -91,17 +101,22 @@ impl<'a> Loop<'a> {
     }
 }
 
+/// Room for the activations of a block.
+///
+/// Stands alone, as LLVM clears a structure of which one field is known.
+type Room = MaybeUninit<[u32; BLOCK / 2]>;
+
 /// Activations of at most [`BLOCK`] inputs as pairs of halfwords, zeros behind the last one.
-struct Block {
-    wide: MaybeUninit<[u32; BLOCK / 2]>,
+struct Block<'a> {
+    wide: &'a mut Room,
     pairs: usize,
     sum: i32,
 }
 
-impl Block {
+impl<'a> Block<'a> {
     #[inline(always)]
-    const fn new() -> Self {
-        Self { wide: MaybeUninit::uninit(), pairs: 0, sum: 0 }
+    const fn new(wide: &'a mut Room) -> Self {
+        Self { wide, pairs: 0, sum: 0 }
     }
 
     #[inline(always)]
@@ -143,7 +158,7 @@ fn row(
     depth: usize,
     outputs: usize,
     x: &[i8],
-    block: &mut Block,
+    block: &mut Block<'_>,
     mut each: impl FnMut(usize, usize, &mut [i32; CHUNK], bool),
 ) {
     let mut sums = MaybeUninit::<[i32; CHUNK]>::uninit();
@@ -179,7 +194,8 @@ fn row(
 #[inline(never)]
 fn linear(inner: Loop<'_>, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
     let LayerS8 { codes, filter_offset, outputs } = layer;
-    let mut block = Block::new();
+    let mut room = Room::uninit();
+    let mut block = Block::new(&mut room);
     for (x, y) in x.chunks_exact(codes.depth.max(1)).zip(y.chunks_exact_mut(codes.outputs.max(1))) {
         let term = dot_rows::row_term(x, *filter_offset);
         row(&inner, codes.depth, codes.outputs, x, &mut block, |first, n, sums, are_doubled| {
@@ -237,7 +253,8 @@ fn plain_outputs(outputs: &OutputsS8<'_>, first: usize, sums: &[i32; CHUNK], y: 
 
 #[inline(never)]
 fn add_sums(inner: Loop<'_>, codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
-    let mut block = Block::new();
+    let mut room = Room::uninit();
+    let mut block = Block::new(&mut room);
     for (x, to) in x.chunks_exact(codes.depth.max(1)).zip(sums.chunks_exact_mut(codes.outputs.max(1))) {
         row(&inner, codes.depth, codes.outputs, x, &mut block, |first, n, sums, are_doubled| {
             let to = to.get_mut(first..).unwrap_or(&mut []);

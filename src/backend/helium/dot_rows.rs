@@ -17,7 +17,7 @@ impl DotRows for Helium {
     fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
         match Loop::of(&layer.codes) {
             Some(inner) => linear(inner, layer, x, y),
-            None => Scalar.linear_s8(layer, x, y),
+            None => portable(layer, x, y),
         }
     }
 
@@ -25,9 +25,19 @@ impl DotRows for Helium {
     fn add_sums_s8(self, codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
         match Loop::of(codes) {
             Some(inner) => add_sums(inner, codes, x, sums),
-            None => Scalar.add_sums_s8(codes, x, sums),
+            None => portable_sums(codes, x, sums),
         }
     }
+}
+
+#[inline(never)]
+fn portable(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    Scalar.linear_s8(layer, x, y);
+}
+
+#[inline(never)]
+fn portable_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
+    Scalar.add_sums_s8(codes, x, sums);
 }
 
 type Leaf = unsafe extern "C" fn(*const i8, *const u32, *const i32, *mut i32, *const Turn);

@@ -74,7 +74,7 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     let mut layer = |kernel, body| {
         for n in [32, 64, 256] {
             // Weights row by row and packed, each as bytes and as planes.
-            visit(&Bench { kernel, n, work: n * n, ram: n * n * 10 + n * 20 + 4 * KIB, body });
+            visit(&Bench { kernel, n, work: n * n, ram: n * n * 4 + n * 20 + 4 * KIB, body });
         }
     };
     layer("linear_s8", linear::s8);
