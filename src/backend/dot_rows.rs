@@ -171,17 +171,66 @@ pub(crate) enum Data<'a> {
 
 /// Stored weights, and the width they are read at.
 ///
-/// Whoever makes one has checked that the data is as long as the shape asks for.
+/// Having one tells you that the data is as long as the shape asks for (a lower plane may be empty), and that neither
+/// side of the shape is zero.
 #[derive(Clone, Copy, Debug)]
 pub struct Codes<'a> {
-    pub(crate) data: Data<'a>,
-    pub(crate) outputs: usize,
-    pub(crate) depth: usize,
+    data: Data<'a>,
+    outputs: usize,
+    depth: usize,
     /// Bits below 8; 0 for plain 4-bit weights.
-    pub(crate) drop: u32,
+    drop: u32,
 }
 
-impl Codes<'_> {
+impl<'a> Codes<'a> {
+    /// All bits of the data; `None` if it is not of the shape.
+    pub(crate) const fn new(data: Data<'a>, outputs: usize, depth: usize) -> Option<Self> {
+        if outputs == 0 || depth == 0 {
+            return None;
+        }
+        let Some(codes) = outputs.checked_mul(depth) else { return None };
+        let fits = match data {
+            Data::Bytes(bytes) => bytes.len() == codes,
+            Data::Nibbles(bytes) | Data::Residuals(bytes) => bytes.len() == codes.div_ceil(2),
+            Data::Planes(high, low) => high.len() == codes.div_ceil(2) && (low.is_empty() || low.len() == high.len()),
+            Data::Packed(format, layout, words, low) => match layout.words(format, outputs, depth) {
+                Some(want) => words.len() == want && (low.is_empty() || low.len() == want),
+                None => false,
+            },
+            Data::PackedResiduals(layout, words) => match layout.words(Format::Nest84, outputs, depth) {
+                Some(want) => words.len() == want,
+                None => false,
+            },
+        };
+        if fits { Some(Self { data, outputs, depth, drop: 0 }) } else { None }
+    }
+
+    /// Without the lowest `drop` bits, 0 to 6.
+    #[inline(always)]
+    pub(crate) const fn at(self, drop: u32) -> Self {
+        Self { drop, ..self }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn data(&self) -> Data<'a> {
+        self.data
+    }
+
+    #[inline(always)]
+    pub(crate) const fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    #[inline(always)]
+    pub(crate) const fn depth(&self) -> usize {
+        self.depth
+    }
+
+    #[inline(always)]
+    pub(crate) const fn dropped(&self) -> u32 {
+        self.drop
+    }
+
     /// One weight as kernels weigh it; 0 outside the shape.
     #[inline(always)]
     pub(crate) const fn get(&self, o: usize, i: usize) -> i8 {
@@ -237,11 +286,7 @@ impl Codes<'_> {
     /// A weight of both planes' nibbles.
     #[inline(always)]
     pub(crate) const fn of_planes(&self, high: u8, low: u8) -> i8 {
-        if self.drop == 4 {
-            (high << 4) as i8
-        } else {
-            masked(((high << 4) | low).wrapping_sub(8) as i8, self.drop)
-        }
+        if self.drop == 4 { (high << 4) as i8 } else { masked(((high << 4) | low).wrapping_sub(8) as i8, self.drop) }
     }
 }
 
@@ -279,6 +324,7 @@ pub struct OutputsS8<'a> {
     pub(crate) max: i8,
     pub(crate) rounding: Rounding,
     /// Whether every shift is -22 to -1, and no sum with its bias reaches 2^30, and both roundings are asked for.
+    #[allow(dead_code, reason = "backends use what they need")]
     pub(crate) is_plain: bool,
 }
 
@@ -302,11 +348,42 @@ impl OutputsS8<'_> {
 }
 
 /// A fully connected layer on 8-bit activations, checked.
+///
+/// Having one tells you that there is a bias, a mantissa and a shift for each output.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerS8<'a> {
-    pub(crate) codes: Codes<'a>,
-    pub(crate) filter_offset: i32,
-    pub(crate) outputs: OutputsS8<'a>,
+    codes: Codes<'a>,
+    filter_offset: i32,
+    outputs: OutputsS8<'a>,
+}
+
+impl<'a> LayerS8<'a> {
+    /// `None` if the tables have not an entry for each output.
+    pub(crate) const fn new(codes: Codes<'a>, filter_offset: i32, outputs: OutputsS8<'a>) -> Option<Self> {
+        let OutputsS8 { bias, mantissa, shift, .. } = outputs;
+        if bias.len() == codes.outputs && mantissa.len() == codes.outputs && shift.len() == codes.outputs {
+            Some(Self { codes, filter_offset, outputs })
+        } else {
+            None
+        }
+    }
+
+    /// The weights.
+    #[inline(always)]
+    #[must_use]
+    pub const fn codes(&self) -> &Codes<'a> {
+        &self.codes
+    }
+
+    #[inline(always)]
+    pub(crate) const fn filter_offset(&self) -> i32 {
+        self.filter_offset
+    }
+
+    #[inline(always)]
+    pub(crate) const fn outputs(&self) -> &OutputsS8<'a> {
+        &self.outputs
+    }
 }
 
 /// A fully connected layer on 16-bit activations, checked.
@@ -387,20 +464,53 @@ pub(crate) fn row_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums
         Data::Bytes(bytes) => {
             let bytes = bytes.get(start..).unwrap_or(&[]);
             if codes.drop == 0 {
-                byte_rows(bytes, x, sums, #[inline(always)] |w| w);
+                byte_rows(
+                    bytes,
+                    x,
+                    sums,
+                    #[inline(always)]
+                    |w| w,
+                );
             } else {
                 let drop = codes.drop;
-                byte_rows(bytes, x, sums, #[inline(always)] |w| masked(w, drop));
+                byte_rows(
+                    bytes,
+                    x,
+                    sums,
+                    #[inline(always)]
+                    |w| masked(w, drop),
+                );
             }
         }
         Data::Nibbles(bytes) if depth % 2 == 0 => {
-            nibble_rows(bytes.get(start / 2..).unwrap_or(&[]), x, sums, 0, #[inline(always)] |w| w);
+            nibble_rows(
+                bytes.get(start / 2..).unwrap_or(&[]),
+                x,
+                sums,
+                0,
+                #[inline(always)]
+                |w| w,
+            );
         }
         Data::Residuals(low) if depth % 2 == 0 => {
-            nibble_rows(low.get(start / 2..).unwrap_or(&[]), x, sums, 0, #[inline(always)] |w| w ^ 0x88);
+            nibble_rows(
+                low.get(start / 2..).unwrap_or(&[]),
+                x,
+                sums,
+                0,
+                #[inline(always)]
+                |w| w ^ 0x88,
+            );
         }
         Data::Planes(high, _) if depth % 2 == 0 && codes.drop == 4 => {
-            nibble_rows(high.get(start / 2..).unwrap_or(&[]), x, sums, 4, #[inline(always)] |w| w);
+            nibble_rows(
+                high.get(start / 2..).unwrap_or(&[]),
+                x,
+                sums,
+                4,
+                #[inline(always)]
+                |w| w,
+            );
         }
         Data::Planes(high, low) if depth % 2 == 0 => {
             let planes = (high.get(start / 2..).unwrap_or(&[]), low.get(start / 2..).unwrap_or(&[]));

@@ -61,12 +61,36 @@ pub(super) unsafe extern "C" fn widen(x: *const i8, blocks: usize, wide: *mut u3
 macro_rules! two_words {
     ($w0:literal, $w1:literal, $x:literal) => {
         concat!(
-            "smlad r9, ", $w0, ", ", $x, ", r9\n",
-            "uxtb16 ", $w0, ", ", $w0, "\n",
-            "smlad r8, ", $w0, ", ", $x, ", r8\n",
-            "smlad r11, ", $w1, ", ", $x, ", r11\n",
-            "uxtb16 ", $w1, ", ", $w1, "\n",
-            "smlad r10, ", $w1, ", ", $x, ", r10\n"
+            "smlad r9, ",
+            $w0,
+            ", ",
+            $x,
+            ", r9\n",
+            "uxtb16 ",
+            $w0,
+            ", ",
+            $w0,
+            "\n",
+            "smlad r8, ",
+            $w0,
+            ", ",
+            $x,
+            ", r8\n",
+            "smlad r11, ",
+            $w1,
+            ", ",
+            $x,
+            ", r11\n",
+            "uxtb16 ",
+            $w1,
+            ", ",
+            $w1,
+            "\n",
+            "smlad r10, ",
+            $w1,
+            ", ",
+            $x,
+            ", r10\n"
         )
     };
 }
@@ -189,7 +213,13 @@ pub(super) unsafe extern "C" fn raw8(w: *const u32, x: *const u32, groups: usize
 /// # Safety
 /// As [`s8`].
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn rounded(w: *const u32, x: *const u32, groups: usize, sums: *mut i32, turn: *const Turn) {
+pub(super) unsafe extern "C" fn rounded(
+    w: *const u32,
+    x: *const u32,
+    groups: usize,
+    sums: *mut i32,
+    turn: *const Turn,
+) {
     loop_of!(
         ["ldrd r12, lr, [r4, #16]"],
         [
@@ -220,13 +250,41 @@ pub(super) unsafe extern "C" fn rounded(w: *const u32, x: *const u32, groups: us
 macro_rules! four_outputs {
     ($w:literal, $x:literal) => {
         concat!(
-            "smlad r11, ", $w, ", ", $x, ", r11\n",
-            "and ", $w, ", ", $w, ", r3\n",
-            "smlad r10, ", $w, ", ", $x, ", r10\n",
-            "uxtb16 ", $w, ", ", $w, "\n",
-            "smlad r9, ", $w, ", ", $x, ", r9\n",
-            "and ", $w, ", ", $w, ", #0x000F000F\n",
-            "smlad r8, ", $w, ", ", $x, ", r8\n"
+            "smlad r11, ",
+            $w,
+            ", ",
+            $x,
+            ", r11\n",
+            "and ",
+            $w,
+            ", ",
+            $w,
+            ", r3\n",
+            "smlad r10, ",
+            $w,
+            ", ",
+            $x,
+            ", r10\n",
+            "uxtb16 ",
+            $w,
+            ", ",
+            $w,
+            "\n",
+            "smlad r9, ",
+            $w,
+            ", ",
+            $x,
+            ", r9\n",
+            "and ",
+            $w,
+            ", ",
+            $w,
+            ", #0x000F000F\n",
+            "smlad r8, ",
+            $w,
+            ", ",
+            $x,
+            ", r8\n"
         )
     };
 }
@@ -278,14 +336,15 @@ pub(super) unsafe extern "C" fn s4(w: *const u32, x: *const u32, groups: usize, 
 /// # Safety
 /// As [`s4`].
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn residuals(w: *const u32, x: *const u32, groups: usize, sums: *mut i32, turn: *const Turn) {
+pub(super) unsafe extern "C" fn residuals(
+    w: *const u32,
+    x: *const u32,
+    groups: usize,
+    sums: *mut i32,
+    turn: *const Turn,
+) {
     nibbles!(
-        [
-            "eor r4, #0x80008000",
-            "eor r5, #0x80008000",
-            "eor r6, #0x80008000",
-            "eor r7, #0x80008000"
-        ],
+        ["eor r4, #0x80008000", "eor r5, #0x80008000", "eor r6, #0x80008000", "eor r7, #0x80008000"],
         [
             "sub r11, r11, r10",
             "sub r10, r10, r9",
@@ -322,19 +381,39 @@ pub(super) unsafe extern "C" fn nest4(w: *const u32, x: *const u32, groups: usiz
 macro_rules! merged {
     ($high:literal, $low:literal, $x:literal) => {
         concat!(
-            "eor r12, ", $high, ", ", $low, ", lsr #4\n",
+            "eor r12, ",
+            $high,
+            ", ",
+            $low,
+            ", lsr #4\n",
             "and r12, r12, #0x0F0F0F0F\n",
-            "eor r12, ", $high, ", r12\n",
-            "smlad r11, r12, ", $x, ", r11\n",
+            "eor r12, ",
+            $high,
+            ", r12\n",
+            "smlad r11, r12, ",
+            $x,
+            ", r11\n",
             "uxtb16 r12, r12\n",
-            "smlad r9, r12, ", $x, ", r9\n",
-            "eor r12, ", $low, ", ", $high, ", lsl #4\n",
+            "smlad r9, r12, ",
+            $x,
+            ", r9\n",
+            "eor r12, ",
+            $low,
+            ", ",
+            $high,
+            ", lsl #4\n",
             "and r12, r12, #0xF0F0F0F0\n",
-            "eor r12, ", $low, ", r12\n",
+            "eor r12, ",
+            $low,
+            ", r12\n",
             "eor r12, r12, #0x80008000\n",
-            "smlad r10, r12, ", $x, ", r10\n",
+            "smlad r10, r12, ",
+            $x,
+            ", r10\n",
             "uxtb16 r12, r12\n",
-            "smlad r8, r12, ", $x, ", r8\n"
+            "smlad r8, r12, ",
+            $x,
+            ", r8\n"
         )
     };
 }

@@ -102,7 +102,10 @@ macro_rules! one_output {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn s8(x: *const i8, w: *const u32, start: *const i32, sums: *mut i32, turn: *const Turn) {
     loop_of!(
-        "8", "68", [], ["ldm r7!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
+        "8",
+        "68",
+        [],
+        ["ldm r7!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
         [
             "vldrb.u8 q0, [r3], #16",
             one_output!("r0"),
@@ -114,15 +117,14 @@ pub(super) unsafe extern "C" fn s8(x: *const i8, w: *const u32, start: *const i3
             one_output!("r12"),
             one_output!("lr"),
         ],
-        ["add r9, #32"], []
+        ["add r9, #32"],
+        []
     )
 }
 
 macro_rules! one_rounded {
     ($sum:literal) => {
-        concat!(
-            "vldrb.u8 q1, [r1], #16\nvqadd.s8 q1, q1, q2\nvand q1, q1, q3\nvmlava.s8 ", $sum, ", q0, q1\n"
-        )
+        concat!("vldrb.u8 q1, [r1], #16\nvqadd.s8 q1, q1, q2\nvand q1, q1, q3\nvmlava.s8 ", $sum, ", q0, q1\n")
     };
 }
 
@@ -131,9 +133,17 @@ macro_rules! one_rounded {
 /// # Safety
 /// As [`s8`].
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn rounded(x: *const i8, w: *const u32, start: *const i32, sums: *mut i32, turn: *const Turn) {
+pub(super) unsafe extern "C" fn rounded(
+    x: *const i8,
+    w: *const u32,
+    start: *const i32,
+    sums: *mut i32,
+    turn: *const Turn,
+) {
     loop_of!(
-        "4", "132", ["ldrd r5, r6, [r4, #16]", "vdup.8 q2, r5", "vdup.8 q3, r6"],
+        "4",
+        "132",
+        ["ldrd r5, r6, [r4, #16]", "vdup.8 q2, r5", "vdup.8 q3, r6"],
         ["ldm r7!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
         [
             "vldrb.u8 q0, [r3], #16",
@@ -146,7 +156,8 @@ pub(super) unsafe extern "C" fn rounded(x: *const i8, w: *const u32, start: *con
             one_rounded!("r12"),
             one_rounded!("lr"),
         ],
-        ["add r9, #32"], []
+        ["add r9, #32"],
+        []
     )
 }
 
@@ -154,7 +165,10 @@ macro_rules! two_nested {
     ($high:literal, $low:literal) => {
         concat!(
             "vldrb.u8 q1, [r1], #16\nvand q2, q1, q3\nvshl.i8 q1, q1, #4\nvmlava.s8 ",
-            $high, ", q0, q2\nvmlava.s8 ", $low, ", q0, q1\n"
+            $high,
+            ", q0, q2\nvmlava.s8 ",
+            $low,
+            ", q0, q1\n"
         )
     };
 }
@@ -164,9 +178,18 @@ macro_rules! two_nested {
 /// # Safety
 /// As [`s8`], with half as many weights.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn nest4(x: *const i8, w: *const u32, start: *const i32, sums: *mut i32, turn: *const Turn) {
+pub(super) unsafe extern "C" fn nest4(
+    x: *const i8,
+    w: *const u32,
+    start: *const i32,
+    sums: *mut i32,
+    turn: *const Turn,
+) {
     loop_of!(
-        "4", "84", ["movs r5, #0xF0", "vdup.8 q3, r5"], ["ldm r7!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
+        "4",
+        "84",
+        ["movs r5, #0xF0", "vdup.8 q3, r5"],
+        ["ldm r7!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
         [
             "vldrb.u8 q0, [r3], #16",
             two_nested!("r0", "r8"),
@@ -174,7 +197,8 @@ pub(super) unsafe extern "C" fn nest4(x: *const i8, w: *const u32, start: *const
             two_nested!("r4", "r12"),
             two_nested!("r6", "lr"),
         ],
-        ["add r9, #32"], []
+        ["add r9, #32"],
+        []
     )
 }
 
@@ -192,9 +216,18 @@ macro_rules! two_merged {
 /// # Safety
 /// As [`nest4`], and `turn.low` is the lower plane, as long as the upper one.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn nest8(x: *const i8, w: *const u32, start: *const i32, sums: *mut i32, turn: *const Turn) {
+pub(super) unsafe extern "C" fn nest8(
+    x: *const i8,
+    w: *const u32,
+    start: *const i32,
+    sums: *mut i32,
+    turn: *const Turn,
+) {
     loop_of!(
-        "4", "116", [], ["ldm r7!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
+        "4",
+        "116",
+        [],
+        ["ldm r7!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
         [
             "vldrb.u8 q0, [r3], #16",
             two_merged!("r0", "r8"),
@@ -202,14 +235,19 @@ pub(super) unsafe extern "C" fn nest8(x: *const i8, w: *const u32, start: *const
             two_merged!("r4", "r12"),
             two_merged!("r6", "lr"),
         ],
-        ["add r9, #32", "ldr r5, [sp, #16]", "add r11, r5"], []
+        ["add r9, #32", "ldr r5, [sp, #16]", "add r11, r5"],
+        []
     )
 }
 
 macro_rules! two_nibbles {
     ($mixed:literal, $low:literal) => {
         concat!(
-            "vldrb.u8 q1, [r1], #16\nvand q2, q1, q3\nvmlava.s8 ", $mixed, ", q0, q1\nvmlava.s8 ", $low, ", q0, q2\n"
+            "vldrb.u8 q1, [r1], #16\nvand q2, q1, q3\nvmlava.s8 ",
+            $mixed,
+            ", q0, q1\nvmlava.s8 ",
+            $low,
+            ", q0, q2\n"
         )
     };
 }
@@ -270,8 +308,11 @@ pub(super) unsafe extern "C" fn s4(x: *const i8, w: *const u32, start: *const i3
 macro_rules! two_residuals {
     ($mixed:literal, $low:literal) => {
         concat!(
-            "vldrb.u8 q1, [r1], #16\nveor q1, q1, q2\nvmlava.s8 ", $mixed,
-            ", q0, q1\nvand q1, q1, q3\nvmlava.s8 ", $low, ", q0, q1\n"
+            "vldrb.u8 q1, [r1], #16\nveor q1, q1, q2\nvmlava.s8 ",
+            $mixed,
+            ", q0, q1\nvand q1, q1, q3\nvmlava.s8 ",
+            $low,
+            ", q0, q1\n"
         )
     };
 }
@@ -281,9 +322,17 @@ macro_rules! two_residuals {
 /// # Safety
 /// As [`nest4`].
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn residuals(x: *const i8, w: *const u32, start: *const i32, sums: *mut i32, turn: *const Turn) {
+pub(super) unsafe extern "C" fn residuals(
+    x: *const i8,
+    w: *const u32,
+    start: *const i32,
+    sums: *mut i32,
+    turn: *const Turn,
+) {
     loop_of!(
-        "4", "84", ["movs r5, #0x0F", "vdup.8 q3, r5"],
+        "4",
+        "84",
+        ["movs r5, #0x0F", "vdup.8 q3, r5"],
         [
             "ldr r0, [sp, #20]",
             "movs r2, #0x80",
@@ -323,13 +372,15 @@ pub(super) unsafe extern "C" fn residuals(x: *const i8, w: *const u32, start: *c
 #[repr(C)]
 pub(super) struct Tables {
     pub(super) mantissa: *const i32,
+    /// Added to every sum.
+    pub(super) term: i32,
     pub(super) shift: *const i8,
     pub(super) offset: i32,
     pub(super) min: i32,
     pub(super) max: i32,
 }
 
-/// Outputs of sums with their bias. 12 instructions for 4 outputs.
+/// Outputs of sums with their bias. 13 instructions for 4 outputs.
 ///
 /// `vqrdmulh` is SRDHM; RDPOT is `vrshl` of a number that is one less if negative.
 ///
@@ -340,13 +391,14 @@ pub(super) unsafe extern "C" fn outputs(sums: *const i32, y: *mut i8, n: usize, 
     naked_asm!(
         ".cpu cortex-m55",
         "push {{r4-r7, lr}}",
-        "ldm r3, {{r3, r5, r6, r7, r12}}",
+        "ldm r3, {{r3, r4, r5, r6, r7, r12}}",
         "vdup.32 q2, r7",
         "vdup.32 q3, r12",
         "wlstp.32 lr, r2, 3f",
         "2:",
         "vldrw.u32 q0, [r0], #16",
         "vldrw.u32 q1, [r3], #16",
+        "vadd.i32 q0, q0, r4",
         "vqrdmulh.s32 q0, q0, q1",
         "vshr.s32 q1, q0, #31",
         "vadd.i32 q0, q0, q1",

@@ -60,9 +60,7 @@ fn square<const N: usize, const CODES: usize, const BYTES: usize, const WORDS: u
             codes.iter_mut().for_each(|code| *code >>= 4);
             pack_s4(&codes, &mut high).and_then(|()| Weights::s4(&high, shape))
         }
-        Format::Nest84 => {
-            nest_planes(&codes, &mut high, &mut low).and_then(|()| Weights::nest(&high, &low, shape))
-        }
+        Format::Nest84 => nest_planes(&codes, &mut high, &mut low).and_then(|()| Weights::nest(&high, &low, shape)),
     };
     let Ok(rows) = rows else { return };
     if Layout::BEST == Layout::Rows {
