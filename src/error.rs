@@ -142,6 +142,26 @@ pub enum Arg {
     LogitBias,
     /// Zero points.
     ZeroPoints,
+    /// The lower plane of nested weights.
+    LowPlane,
+    /// Multipliers.
+    Multiplier,
+    /// Shifts of multipliers.
+    Shift,
+    /// Sums before they are requantized.
+    Sums,
+    /// Number of inputs of a layer, or of products of a sum.
+    Depth,
+    /// The left matrix of a product.
+    Lhs,
+    /// The right matrix of a product.
+    Rhs,
+    /// A batch axis of two matrices.
+    Batch,
+    /// Rows of a governor's table.
+    Plans,
+    /// Layers that a governor chooses widths for.
+    Layers,
 }
 
 /// Rules of a network configuration that an [`Error`] can name.
@@ -194,8 +214,16 @@ pub enum Rule {
     Symbols,
     /// A zero point outside its range.
     ZeroPoint,
-    /// Keys or values were packed for another backend.
+    /// Keys, values or weights are packed in a way that this backend or format does not take.
     Layout,
+    /// The weights, or the tables with them, have not got this width.
+    BitWidth,
+    /// A code is above 119, which two nibble planes cannot hold.
+    NestCap,
+    /// The least output is above the largest.
+    OutputRange,
+    /// A ladder of widths takes a step that is none.
+    Ladder,
 }
 
 /// Checks of a model blob that an [`Error`] can name.
@@ -288,6 +316,16 @@ impl Arg {
             Self::Values => "values",
             Self::LogitBias => "bias of the logits",
             Self::ZeroPoints => "zero points",
+            Self::LowPlane => "low plane",
+            Self::Multiplier => "multiplier",
+            Self::Shift => "shift",
+            Self::Sums => "sums",
+            Self::Depth => "depth",
+            Self::Lhs => "lhs",
+            Self::Rhs => "rhs",
+            Self::Batch => "batch",
+            Self::Plans => "plans",
+            Self::Layers => "layers",
         }
     }
 }
@@ -323,7 +361,11 @@ impl fmt::Display for Rule {
             Self::Base => "`q` must be 1 to 137",
             Self::Symbols => "the symbols must fit the bits: `Symbols::TopIsZero`",
             Self::ZeroPoint => "a zero point is out of range",
-            Self::Layout => "keys or values were packed for another backend",
+            Self::Layout => "packed in a way that this backend or format does not take",
+            Self::BitWidth => "the weights or their tables have not got this width",
+            Self::NestCap => "a code is above 119, which nested weights cannot hold",
+            Self::OutputRange => "the least output is above the largest",
+            Self::Ladder => "a step of the ladder does not lead one width down",
         })
     }
 }

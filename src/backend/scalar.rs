@@ -1,7 +1,7 @@
 //! The portable backend: plain Rust, what every other one falls back to.
 
 use super::{
-    Arith, Backend, CodeRows, Dispatch, F32Rows, Kernel, QRows, S8Rows, StableRows, code_rows, sealed::Sealed,
+    Arith, Backend, CodeRows, Dispatch, DotRows, F32Rows, Kernel, QRows, S8Rows, StableRows, code_rows, sealed::Sealed,
 };
 
 /// Plain Rust; may be used everywhere.
@@ -39,6 +39,8 @@ impl CodeRows for Scalar {
         }
     }
 }
+
+impl DotRows for Scalar {}
 
 impl Backend for Scalar {
     const NAME: &'static str = "scalar";

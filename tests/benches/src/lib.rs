@@ -5,6 +5,7 @@
 #![no_std]
 
 mod adalog;
+mod linear;
 mod meter;
 mod noise;
 mod softmax;
@@ -24,22 +25,22 @@ pub const ROWS: usize = 8;
 pub struct Bench {
     /// The public function or type, in snake case.
     pub kernel: &'static str,
-    /// Elements of a row.
+    /// Elements of a row, or of a side of a square matrix.
     pub n: usize,
+    /// What the units are divided by: elements, or products.
+    work: usize,
     /// Bytes of stack that it needs at least.
     pub ram: usize,
-    /// What a figure is of: 1 for an element, more where an element takes part in as many products.
-    work: usize,
     body: fn(usize, &mut Meter),
 }
 
 impl Bench {
-    /// Units ([`scrimp_rt::UNIT`]) an element.
+    /// Units ([`scrimp_rt::UNIT`]) an element, or a multiply-accumulate.
     #[must_use]
     pub fn run(&self) -> f64 {
         let mut meter = Meter::new();
         (self.body)(self.n, &mut meter);
-        meter.mean() / (self.n * self.work) as f64
+        meter.mean() / self.work as f64
     }
 }
 
@@ -49,7 +50,7 @@ const KIB: usize = 1024;
 pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     let mut bench = |kernel, sizes: &[usize], bytes_an_element, body| {
         for &n in sizes {
-            visit(&Bench { kernel, n, ram: n * bytes_an_element + 4 * KIB, work: 1, body });
+            visit(&Bench { kernel, n, work: n, ram: n * bytes_an_element + 4 * KIB, body });
         }
     };
     bench("softmax_f32", &[64, 256, 1000], 8, softmax::f32);
@@ -74,6 +75,17 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     bench("adalog_codes", &[64, 256], 5, adalog::codes);
     // 64 keys of 32 channels: their values, packed, and keys; on the row's figure see the function.
     bench("attend_adalog", &[64], 128, adalog::attend);
-    let (work, body) = (adalog::CHANNELS, adalog::product as fn(usize, &mut Meter));
-    visit(&Bench { kernel: "adalog_product", n: 64, ram: 10 * KIB, work, body });
+    let work = 64 * adalog::CHANNELS;
+    visit(&Bench { kernel: "adalog_product", n: 64, work, ram: 10 * KIB, body: adalog::product });
+    let mut layer = |kernel, body| {
+        for n in [32, 64, 256] {
+            // Weights row by row and packed, each as bytes and as planes.
+            visit(&Bench { kernel, n, work: n * n, ram: n * n * 4 + n * 20 + 4 * KIB, body });
+        }
+    };
+    layer("linear_s8", linear::s8);
+    layer("linear_s4", linear::s4);
+    layer("linear_nest8", linear::nest8);
+    layer("linear_nest4", linear::nest4);
+    layer("linear_raw3", linear::raw3);
 }

@@ -5,6 +5,7 @@
 #![no_std]
 
 mod adalog;
+mod bits;
 mod buffer;
 mod failure;
 mod lmdvit;
@@ -100,6 +101,12 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
         case("adalog_product", 11 * KIB, adalog::product);
         case("attend_adalog", 13 * KIB, adalog::attention);
         case("adalog_gelu", 4 * KIB, adalog::gelu);
+    }
+    if part::BITS {
+        case("linear_s8", 7 * KIB, bits::linear);
+        case("linear_s8_wide", 80 * KIB, bits::linear_wide);
+        case("linear_s16", 6 * KIB, bits::linear_s16);
+        case("batch_matmul_s8", 4 * KIB, bits::batch_matmul);
     }
     if part::NN {
         case("linear", 8 * KIB, nn::linear);
