@@ -1,4 +1,7 @@
-//! Attention in logarithmic codes: the loops of `leaves_code`. Counts are in `backend/dsp.md`.
+//! Attention in logarithmic codes: the loops of `leaves_code`. What runs once a row is never inlined: LLVM would prepare all of
+//! its cases before the loop over rows, which costs more than a call.
+//!
+//! Counts are in `backend/dsp.md`.
 #![allow(unsafe_code, reason = "leaves in assembly")]
 
 use zerocopy::IntoBytes;
@@ -109,7 +112,7 @@ impl CodeRows for Dsp {
     }
 
     /// 7.5 instructions an element.
-    #[inline(always)]
+    #[inline(never)]
     fn row_nibbles_s32(self, x: &[i32], step: CodeStep, y: &mut [u8]) -> i32 {
         let blocks = x.len() / leaves_code::BLOCK;
         if blocks == 0 || !x.len().is_multiple_of(leaves_code::BLOCK) || step.shift != 31 || y.len() < 8 * blocks {
@@ -139,7 +142,7 @@ impl CodeRows for Dsp {
     }
 
     /// 1.0 instruction a product; portable 3.3.
-    #[inline(always)]
+    #[inline(never)]
     fn logits_s8(self, query: &[i8], packed: &[u32], y: &mut [i32], spare: &mut [u32]) {
         let blocks = query.len().div_ceil(KEY_CHANNELS);
         let groups = y.len() / KEY_GROUP * 2;
@@ -185,7 +188,7 @@ impl CodeRows for Dsp {
     }
 
     /// 1.25 instructions a product; portable 4.
-    #[inline(always)]
+    #[inline(never)]
     fn product_nibbles(self, codes: &[u8], packed: &[u32], table: &[i16; 16], y: &mut [i32], spare: &mut [u32]) -> i32 {
         let groups = y.len() / VALUE_CHANNELS;
         let held = codes.len().min(leaves_code::MOST_KEYS / 2);

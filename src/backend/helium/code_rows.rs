@@ -1,4 +1,7 @@
-//! Attention in logarithmic codes: the loops of `leaves_code`. Counts are in `backend/helium.md`.
+//! Attention in logarithmic codes: the loops of `leaves_code`. What runs once a row is never inlined: LLVM would prepare all of
+//! its cases before the loop over rows, which costs more than a call.
+//!
+//! Counts are in `backend/helium.md`.
 #![allow(unsafe_code, reason = "leaves in assembly")]
 
 use core::mem::MaybeUninit;
@@ -82,7 +85,7 @@ impl CodeRows for Helium {
     }
 
     /// 1.8 instructions an element.
-    #[inline(always)]
+    #[inline(never)]
     fn row_nibbles_s32(self, x: &[i32], step: CodeStep, y: &mut [u8]) -> i32 {
         let blocks = x.len() / leaves_code::BLOCK;
         if blocks == 0 || !x.len().is_multiple_of(leaves_code::BLOCK) || step.shift != 31 || y.len() < 8 * blocks {
@@ -112,7 +115,7 @@ impl CodeRows for Helium {
     }
 
     /// 0.18 instructions a product; portable 0.29.
-    #[inline(always)]
+    #[inline(never)]
     fn logits_s8(self, query: &[i8], packed: &[u32], y: &mut [i32], spare: &mut [u32]) {
         let chunks = query.len().div_ceil(KEY_CHANNELS);
         let groups = y.len() / KEY_GROUP;
@@ -153,7 +156,7 @@ impl CodeRows for Helium {
     }
 
     /// 0.3 instructions a product; portable 1.
-    #[inline(always)]
+    #[inline(never)]
     fn product_nibbles(self, codes: &[u8], packed: &[u32], table: &[i16; 16], y: &mut [i32], spare: &mut [u32]) -> i32 {
         let groups = y.len() / VALUE_CHANNELS;
         let fits = packed.len() >= 2 * codes.len() * groups && spare.len() >= VALUE_KEYS / 2;
@@ -179,7 +182,7 @@ impl CodeRows for Helium {
         }
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn requantize_s8(self, x: &[i32], by: Requantize, y: &mut [i8]) {
         let constants = [by.offset, by.factor, (by.shift as i32).wrapping_neg(), i32::from(by.zero_point)];
         let n = x.len().min(y.len());

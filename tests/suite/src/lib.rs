@@ -98,8 +98,8 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
     }
     if part::QUANT {
         case("adalog_codes", 4 * KIB, adalog::codes);
-        case("adalog_product", 11 * KIB, adalog::product);
-        case("attend_adalog", 13 * KIB, adalog::attention);
+        case("adalog_product", 14 * KIB, adalog::product);
+        case("attend_adalog", 14 * KIB, adalog::attention);
         case("adalog_gelu", 4 * KIB, adalog::gelu);
     }
     if part::BITS {

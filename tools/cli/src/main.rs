@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use scrimp_cli::{bench, classify, convert, deblur, inspect, replay};
+use scrimp_cli::{bench, calibrate, classify, convert, deblur, evaluate, inspect, replay};
 
 /// Models and pictures for the scrimp inference library.
 #[derive(Parser)]
@@ -37,6 +37,10 @@ enum Command {
     Deblur(deblur::Options),
     /// Run the small Fashion-MNIST transformer of tools/train over the test split, in f32
     Classify(classify::Options),
+    /// Find the parameters of AdaLog and other quantizers from dumped activations
+    Calibrate(calibrate::Options),
+    /// Measure what quantizers cost the small transformer on Fashion-MNIST
+    Evaluate(evaluate::Options),
     /// Run test vectors (kernel-vectors/1, JSON) through the library; exit code 1 if any differs
     Replay {
         /// The files
@@ -58,6 +62,8 @@ fn main() -> ExitCode {
             _ => unreachable!("clap counts them"),
         },
         Command::Inspect { model, tensors } => inspect::run(&model, tensors),
+        Command::Calibrate(options) => calibrate::run(&options),
+        Command::Evaluate(options) => evaluate::run(&options),
         Command::Deblur(options) => deblur::run(&options),
         Command::Classify(options) => classify::run(&options),
         Command::Replay { files } => match replay::run(&files) {
