@@ -79,9 +79,10 @@ fn weights() {
 
 fn governor() {
     let cost = black_box(Cost { cycles: 100, bytes: 10, energy: 0 });
+    let costs = [cost];
     let steps = black_box([Step { layer: 0, from: Width::W8, to: Width::W4, saved: cost }]);
     let ladder = Ladder::new(slice(&[Width::W8]), cost, slice(&steps));
-    let pareto = Pareto::new(black_box(1), slice(&[Width::W8]), slice(&[cost]));
+    let pareto = Pareto::new(black_box(1), slice(&[Width::W8]), slice(&costs));
     let governors = [ladder.map(Governor::with_ladder), pareto.map(Governor::with_pareto)];
     for mut governor in governors.into_iter().flatten() {
         black_box(Governor::width(&governor, black_box(0)));

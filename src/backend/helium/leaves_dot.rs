@@ -1,7 +1,7 @@
 //! The loops of `dot_rows` in assembly: eight outputs at a time, each with an accumulator in an even register, sixteen
 //! inputs a block. `vmlava.s8` is sixteen products.
 //!
-//! The accumulators start from what is in `start` (one `ldm`) and go to `sums` (one `stm`). A loop over several blocks is
+//! The accumulators start from what is in `start` (one `ldm`) and go to `sums` (one `stm`), which may be the same. A loop over several blocks is
 //! entered in its middle for what is not a whole turn, so any number of blocks costs the same.
 //!
 //! Naked functions do not get the target's features from the compiler, hence `.cpu` in each.
@@ -31,7 +31,7 @@ pub(super) struct Turn {
 /// The frame of all loops: r1 weights, r3 activations, r5 turns, r7 start, r9 sums; r11 for the inner loop.
 ///
 /// `$bytes` is the length of one block's code, of which `$unroll` make a turn. On the stack: activations, turns, entry, end
-/// of the sums, skip, first.
+/// of the sums, skip, first, eight words of room.
 macro_rules! loop_of {
     (
         $unroll:literal, $bytes:literal, [$($before:literal),*], [$($start:literal),*], [$($inner:expr),* $(,)?],
@@ -54,7 +54,7 @@ macro_rules! loop_of {
             "orr r10, r10, #1",
             "ldr r11, [r4, #8]",
             "ldr r12, [r4, #24]",
-            "sub sp, #24",
+            "sub sp, #56",
             "strd r0, r8, [sp]",
             "strd r10, r11, [sp, #8]",
             "strd r6, r12, [sp, #16]",
@@ -74,14 +74,13 @@ macro_rules! loop_of {
             ".endr",
             "subs r5, #1",
             "bne.w 2b",
-            "stm r9, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
             $($after,)*
             "ldr r5, [sp, #16]",
             "add r1, r5",
             "ldr r5, [sp, #12]",
             "cmp r9, r5",
             "bne.w 3b",
-            "add sp, #24",
+            "add sp, #56",
             $($restore,)*
             "pop {{r4-r11, pc}}",
         )
@@ -117,7 +116,7 @@ pub(super) unsafe extern "C" fn s8(x: *const i8, w: *const u32, start: *const i3
             one_output!("r12"),
             one_output!("lr"),
         ],
-        ["add r9, #32"],
+        ["stm r9!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
         []
     )
 }
@@ -156,7 +155,7 @@ pub(super) unsafe extern "C" fn rounded(
             one_rounded!("r12"),
             one_rounded!("lr"),
         ],
-        ["add r9, #32"],
+        ["stm r9!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
         []
     )
 }
@@ -197,7 +196,7 @@ pub(super) unsafe extern "C" fn nest4(
             two_nested!("r4", "r12"),
             two_nested!("r6", "lr"),
         ],
-        ["add r9, #32"],
+        ["stm r9!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
         []
     )
 }
@@ -235,7 +234,7 @@ pub(super) unsafe extern "C" fn nest8(
             two_merged!("r4", "r12"),
             two_merged!("r6", "lr"),
         ],
-        ["add r9, #32", "ldr r5, [sp, #16]", "add r11, r5"],
+        ["stm r9!, {{r0, r2, r4, r6, r8, r10, r12, lr}}", "ldr r5, [sp, #16]", "add r11, r5"],
         []
     )
 }
@@ -270,8 +269,11 @@ macro_rules! nibbles {
             ],
             [$($inner),*],
             [
-                "vldrw.u32 q0, [r9]",
-                "vldrw.u32 q1, [r9, #16]",
+                // Not to the sums: the loop may start from them.
+                "add r5, sp, #24",
+                "stm r5, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
+                "vldrw.u32 q0, [r5]",
+                "vldrw.u32 q1, [r5, #16]",
                 "vsub.i32 q0, q0, q1",
                 "vshr.s32 q0, q0, #4",
                 "vldrw.u32 q2, [r7], #16",
@@ -353,8 +355,11 @@ pub(super) unsafe extern "C" fn residuals(
             two_residuals!("r6", "lr"),
         ],
         [
-            "vldrw.u32 q0, [r9]",
-            "vldrw.u32 q1, [r9, #16]",
+            // Not to the sums: the loop may start from them.
+            "add r5, sp, #24",
+            "stm r5, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
+            "vldrw.u32 q0, [r5]",
+            "vldrw.u32 q1, [r5, #16]",
             "vsub.i32 q0, q0, q1",
             "vshr.s32 q0, q0, #4",
             "vldrw.u32 q2, [r7], #16",

@@ -119,7 +119,14 @@ impl Spec {
         for (at, &got) in y.row().iter().enumerate() {
             let want = self.output(at / outputs, at % outputs);
             if got != want {
-                return Err(failed(Failure::new("other bytes").element(at, want.into(), got.into())));
+                let rule = match (weights.layout(), weights.format()) {
+                    (Layout::Rows, _) => "other bytes, weights in rows",
+                    (_, Format::S8) => "other bytes, packed weights of 8 bits",
+                    (_, Format::S4) => "other bytes, packed weights of 4 bits",
+                    (_, Format::Raw8) => "other bytes, packed weights rounded on the way",
+                    (_, Format::Nest84) => "other bytes, packed nested weights",
+                };
+                return Err(failed(Failure::new(rule).element(at, want.into(), got.into())));
             }
         }
         let mut sums = Guarded::<i32, ROOM>::new(offset, ROWS * outputs);
