@@ -104,7 +104,7 @@ fn quantize_and_ties() {
     assert_eq!(encode(4, 20), [0, 0, 1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 16, 16]);
     let mut values = [0.0; 4];
     adalog(4, 25, 1.0, Symbols::Full).codec().decode(&[1u16, 3, 6, 15], &mut values).expect("fits");
-    for (got, want) in values.iter().zip([0.633_333_33, 0.241_666_67, 0.060_416_67, 0.000_878_91]) {
+    for (got, want) in values.iter().zip([0.633_333_3, 0.241_666_67, 0.060_416_67, 0.000_878_91]) {
         assert!((got - want).abs() < 4e-8, "{got}");
     }
     // Half way: to even, or up.

@@ -334,7 +334,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn random_layers(seed in 1u64.., outputs in 1usize..40, depth in 1usize..90, rows in 1usize..6) {
-        check_layer(&mut Noise(seed), outputs, depth, rows, seed % 3 > 0);
+        check_layer(&mut Noise(seed), outputs, depth, rows, !seed.is_multiple_of(3));
     }
 }
 
@@ -377,10 +377,10 @@ fn sixteen_bits() {
 #[test]
 fn products_of_batches() {
     let mut noise = Noise(5);
-    for i in 0..200 {
+    for i in 0..200usize {
         let (rows, depth, cols) = (1 + i % 5, 1 + i % 19, 1 + i * 7 % 37);
         let (l, r) = ([1 + i % 2 * 2, 1 + i / 2 % 2], [1 + i / 4 % 2 * 2, 1 + i / 8 % 2]);
-        let (l_t, r_t) = (i % 3 == 0, i % 4 < 2);
+        let (l_t, r_t) = (i.is_multiple_of(3), i % 4 < 2);
         let lhs_shape = if l_t { [l[0], l[1], depth, rows] } else { [l[0], l[1], rows, depth] };
         let rhs_shape = if r_t { [r[0], r[1], cols, depth] } else { [r[0], r[1], depth, cols] };
         let shape = BatchShape::new(lhs_shape, rhs_shape, l_t, r_t).unwrap();

@@ -108,7 +108,7 @@ impl Layout {
                     let xor = if low || r == 3 { 0 } else { 8 };
                     Place { word: group * (depth / 2) + pair, shift: half + 4 * r, xor }
                 } else {
-                    let xor = if r % 2 == 0 && matches!(format, Format::S8) { 0x80 } else { 0 };
+                    let xor = if r.is_multiple_of(2) && matches!(format, Format::S8) { 0x80 } else { 0 };
                     Place { word: group * depth + pair * 2 + r / 2, shift: half + 8 * (r % 2), xor }
                 }
             }
@@ -482,7 +482,7 @@ pub(crate) fn row_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums
                 );
             }
         }
-        Data::Nibbles(bytes) if depth % 2 == 0 => {
+        Data::Nibbles(bytes) if depth.is_multiple_of(2) => {
             nibble_rows(
                 bytes.get(start / 2..).unwrap_or(&[]),
                 x,
@@ -492,7 +492,7 @@ pub(crate) fn row_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums
                 |w| w,
             );
         }
-        Data::Residuals(low) if depth % 2 == 0 => {
+        Data::Residuals(low) if depth.is_multiple_of(2) => {
             nibble_rows(
                 low.get(start / 2..).unwrap_or(&[]),
                 x,
@@ -502,7 +502,7 @@ pub(crate) fn row_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums
                 |w| w ^ 0x88,
             );
         }
-        Data::Planes(high, _) if depth % 2 == 0 && codes.drop == 4 => {
+        Data::Planes(high, _) if depth.is_multiple_of(2) && codes.drop == 4 => {
             nibble_rows(
                 high.get(start / 2..).unwrap_or(&[]),
                 x,
@@ -512,7 +512,7 @@ pub(crate) fn row_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums
                 |w| w,
             );
         }
-        Data::Planes(high, low) if depth % 2 == 0 => {
+        Data::Planes(high, low) if depth.is_multiple_of(2) => {
             let planes = (high.get(start / 2..).unwrap_or(&[]), low.get(start / 2..).unwrap_or(&[]));
             plane_rows(codes, planes, x, sums);
         }

@@ -72,7 +72,7 @@ impl Grid {
             return (self.scale * real::exp2(-(num as f64 / den as f64)), false);
         }
         let is_upper = match self.ties {
-            Ties::Even => j % 2 == 0,
+            Ties::Even => j.is_multiple_of(2),
             Ties::Up => true,
         };
         (self.scale * real::exp2(-((num / den) as f64)), is_upper)
@@ -88,7 +88,7 @@ impl Grid {
 
     /// The code of a real number; the zero symbol for what is not positive.
     pub(super) const fn code_of(&self, x: f64) -> u16 {
-        if !(x > 0.0) {
+        if x.is_nan() || x <= 0.0 {
             return self.codes();
         }
         let mut code = 0;

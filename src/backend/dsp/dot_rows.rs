@@ -59,7 +59,7 @@ impl Loop {
             Data::PackedResiduals(Layout::Dsp, low) => (leaves_dot::residuals, low, low, 1, 16),
             _ => return None,
         };
-        let group = (codes.depth() + 15) / 16 * 8 * words_a_pair;
+        let group = codes.depth().div_ceil(16) * 8 * words_a_pair;
         Some(Self { leaf, words: words.as_ptr(), low: low.as_ptr(), words_a_pair, group, less, drop })
     }
 
@@ -196,7 +196,7 @@ fn plain_outputs(outputs: &OutputsS8<'_>, first: usize, sums: &mut Sums, term: i
         // `is_plain` says that shifts and sums are within bounds.
         unsafe { leaves_dot::outputs(sums, y.as_mut_ptr(), whole, &raw const tables) };
     }
-    if n % 4 != 0 {
+    if !n.is_multiple_of(4) {
         // SAFETY: the loop has written the sums of all `n` outputs.
         let sums = unsafe { core::slice::from_raw_parts(sums, n) };
         last_outputs(outputs, first, sums, y);

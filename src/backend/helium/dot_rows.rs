@@ -140,7 +140,7 @@ fn linear(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
         for y in y.chunks_mut(CHUNK) {
             let groups = y.len() / 8;
             let bias = outputs.bias.as_ptr().wrapping_add(first);
-            if y.len() % 8 == 0 {
+            if y.len().is_multiple_of(8) {
                 // SAFETY: `x` is a row, the outputs of `y` are the layer's, and there is a bias for each of them.
                 unsafe { inner.run(x, sum, first, groups, bias, sums) };
             } else {

@@ -39,12 +39,12 @@ impl Spec {
         let seed = outputs + depth;
         let is_clamped = seed % 2 == 1;
         let quant = QuantS8 {
-            input_offset: if seed % 3 == 0 { 0 } else { noise(seed).into() },
-            filter_offset: if seed % 4 == 0 { -15 } else { 0 },
+            input_offset: if seed.is_multiple_of(3) { 0 } else { noise(seed).into() },
+            filter_offset: if seed.is_multiple_of(4) { -15 } else { 0 },
             output_offset: noise(seed + 1).into(),
             min: if is_clamped { -90 } else { i8::MIN },
             max: if is_clamped { 101 } else { i8::MAX },
-            rounding: if seed % 7 == 0 { Rounding::Single } else { Rounding::Double },
+            rounding: if seed.is_multiple_of(7) { Rounding::Single } else { Rounding::Double },
         };
         Self { outputs, depth, format, width, quant }
     }
@@ -76,7 +76,7 @@ impl Spec {
         let bits = usize::BITS - self.depth.leading_zeros();
         let sign = if o % 3 == 1 { -1 } else { 1 };
         // One shift in a few shapes is to the left, which the fast loops leave to others.
-        let shift = if o == 2 && self.depth % 5 == 0 { 1 } else { -(5 + bits as i32 / 2 + o as i32 % 3) };
+        let shift = if o == 2 && self.depth.is_multiple_of(5) { 1 } else { -(5 + bits as i32 / 2 + o as i32 % 3) };
         Multiplier { mantissa: sign * (1_500_000_000 - 1_000_003 * o as i32), shift }
     }
 
@@ -227,7 +227,8 @@ pub(crate) fn linear_s16<D: Dispatch>(d: D) -> Result<(), Failure> {
     const DEPTH: usize = 301;
     let shape = Rows::new(OUTPUTS, DEPTH).map_err(unexpected)?;
     let codes: [i8; OUTPUTS * DEPTH] = core::array::from_fn(|i| if i < DEPTH { -128 } else { noise(i) });
-    let x: [i16; DEPTH] = core::array::from_fn(|i| if i % 9 == 0 { i16::MIN } else { i16::from(noise(2 * i)) * 250 });
+    let x: [i16; DEPTH] =
+        core::array::from_fn(|i| if i.is_multiple_of(9) { i16::MIN } else { i16::from(noise(2 * i)) * 250 });
     let bias: [i64; OUTPUTS] = core::array::from_fn(|o| i64::from(noise(o)) << 20);
     let mantissa = [1 << 30, i32::MAX, 1_300_000_000, -1_300_000_000, 1_700_000_001];
     let shift = [-14, -15, -9, -13, -20];

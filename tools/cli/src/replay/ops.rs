@@ -5,6 +5,7 @@ use scrimp::quant::{AdaLog, GeluForm, GeluS8, Symbols};
 use scrimp::softmax::{log_softmax_f32, log_stablemax_f32, softmax_f32, stablemax_f32};
 use scrimp::{Error, LogSoftmaxS8, Rows, SoftmaxS8, SoftmaxS16};
 
+use super::bits;
 use super::vectors::{Case, Params, Tensor, Values};
 
 type Outputs = Vec<(&'static str, Values)>;
@@ -41,6 +42,12 @@ pub(super) fn run(case: &Case) -> Result<Outputs> {
             gelu.run(&x, &mut y)?;
             Ok(Values::I8(y))
         }
+        "fully_connected_s8" => bits::fully_connected_s8(case, &params, false),
+        "fully_connected_s4" => bits::fully_connected_s8(case, &params, true),
+        "fully_connected_s16" => bits::fully_connected_s16(case, &params),
+        "batch_matmul_s8" => bits::batch_matmul_s8(case, &params),
+        "batch_matmul_s16" => bits::batch_matmul_s16(case, &params),
+        "double_round" => bits::double_round(case, &params),
         op => bail!("operator {op} is unknown"),
     }?;
     params.finish()?;
