@@ -7,7 +7,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 
 use crate::board::Board;
-use crate::{accuracy, bench, demo, quality, size, workspace};
+use crate::{accuracy, bench, demo, evidence, quality, size, workspace};
 
 const README: &str = "README.md";
 
@@ -24,6 +24,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
         ("quality", quality::table()?),
         ("counts", bench::counts()?),
         ("adalog counts", bench::adalog()?),
+        ("adalog evidence", evidence::table()?),
         ("sizes", size::table(&Board::all()?)?),
     ] {
         text = replace(&text, name, &block)?;
