@@ -7,7 +7,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 
 use crate::board::Board;
-use crate::{accuracy, bench, demo, quality, size, workspace};
+use crate::{accuracy, bench, demo, evidence, quality, size, workspace};
 
 const README: &str = "README.md";
 
@@ -25,6 +25,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
         ("counts", bench::counts()?),
         ("host softmax", bench::host_table()?),
         ("adalog counts", bench::adalog()?),
+        ("adalog evidence", evidence::table()?),
         ("sizes", size::table(&Board::all()?)?),
     ] {
         text = replace(&text, name, &block)?;
