@@ -2,10 +2,13 @@
 
 pub mod bench;
 pub mod blob;
+pub mod classify;
 pub mod convert;
+pub mod dataset;
 pub mod deblur;
 pub mod description;
 pub mod inspect;
 pub mod output;
 pub mod picture;
 pub mod replay;
+pub mod transformer;

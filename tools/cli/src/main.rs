@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use scrimp_cli::{bench, convert, deblur, inspect, replay};
+use scrimp_cli::{bench, classify, convert, deblur, inspect, replay};
 
 /// Models and pictures for the scrimp inference library.
 #[derive(Parser)]
@@ -35,6 +35,8 @@ enum Command {
     },
     /// Remove local motion blur from a photo
     Deblur(deblur::Options),
+    /// Run the small Fashion-MNIST transformer of tools/train over the test split, in f32
+    Classify(classify::Options),
     /// Run test vectors (kernel-vectors/1, JSON) through the library; exit code 1 if any differs
     Replay {
         /// The files
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         },
         Command::Inspect { model, tensors } => inspect::run(&model, tensors),
         Command::Deblur(options) => deblur::run(&options),
+        Command::Classify(options) => classify::run(&options),
         Command::Replay { files } => match replay::run(&files) {
             Ok(false) => return ExitCode::FAILURE,
             result => result.map(drop),

@@ -6,6 +6,7 @@ mod models;
 mod pictures;
 mod refusals;
 mod replay;
+mod transformer;
 
 use std::collections::BTreeMap;
 use std::path::Path;
