@@ -128,6 +128,26 @@ pub enum Arg {
     Loss,
     /// A mask of a softmax.
     Mask,
+    /// The lower plane of nested weights.
+    LowPlane,
+    /// Multipliers.
+    Multiplier,
+    /// Shifts of multipliers.
+    Shift,
+    /// Sums before they are requantized.
+    Sums,
+    /// Number of inputs of a layer, or of products of a sum.
+    Depth,
+    /// The left matrix of a product.
+    Lhs,
+    /// The right matrix of a product.
+    Rhs,
+    /// A batch axis of two matrices.
+    Batch,
+    /// Rows of a governor's table.
+    Plans,
+    /// Layers that a governor chooses widths for.
+    Layers,
 }
 
 /// Rules of a network configuration that an [`Error`] can name.
@@ -172,6 +192,18 @@ pub enum Rule {
     Flags,
     /// A scale, or the multiplier that stands for it, is not a usable number.
     Scale,
+    /// The weights, or the tables with them, have not got this width.
+    BitWidth,
+    /// Weights of this format have no such layout.
+    Layout,
+    /// A code is above 119, which two nibble planes cannot hold.
+    NestCap,
+    /// A zero point or offset is outside its type.
+    ZeroPoint,
+    /// The least output is above the largest.
+    OutputRange,
+    /// A ladder of widths takes a step that is none.
+    Ladder,
 }
 
 /// Checks of a model blob that an [`Error`] can name.
@@ -257,6 +289,16 @@ impl Arg {
             Self::Gradient => "gradient",
             Self::Loss => "loss",
             Self::Mask => "mask",
+            Self::LowPlane => "low plane",
+            Self::Multiplier => "multiplier",
+            Self::Shift => "shift",
+            Self::Sums => "sums",
+            Self::Depth => "depth",
+            Self::Lhs => "lhs",
+            Self::Rhs => "rhs",
+            Self::Batch => "batch",
+            Self::Plans => "plans",
+            Self::Layers => "layers",
         }
     }
 }
@@ -288,6 +330,12 @@ impl fmt::Display for Rule {
             Self::Flags => "the network uses something that this version does not know",
             Self::Number => "a threshold, slope or beta is not a usable number",
             Self::Scale => "a scale or multiplier is not a usable number",
+            Self::BitWidth => "the weights or their tables have not got this width",
+            Self::Layout => "weights of this format have no such layout",
+            Self::NestCap => "a code is above 119, which nested weights cannot hold",
+            Self::ZeroPoint => "a zero point or offset is outside its type",
+            Self::OutputRange => "the least output is above the largest",
+            Self::Ladder => "a step of the ladder does not lead one width down",
         })
     }
 }

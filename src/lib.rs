@@ -9,6 +9,8 @@ compile_error!("scrimp reads little-endian models in place and so needs a little
 
 pub mod backend;
 #[forbid(unsafe_code)]
+pub mod bits;
+#[forbid(unsafe_code)]
 pub mod error;
 #[forbid(unsafe_code)]
 pub mod fixedpoint;

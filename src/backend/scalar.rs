@@ -1,6 +1,6 @@
 //! The portable backend: plain Rust, what every other one falls back to.
 
-use super::{Arith, Backend, Dispatch, F32Rows, Kernel, QRows, S8Rows, StableRows, sealed::Sealed};
+use super::{Arith, Backend, Dispatch, DotRows, F32Rows, Kernel, QRows, S8Rows, StableRows, sealed::Sealed};
 
 /// Plain Rust; may be used everywhere.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,6 +18,8 @@ impl S8Rows for Scalar {}
 impl QRows for Scalar {}
 
 impl StableRows for Scalar {}
+
+impl DotRows for Scalar {}
 
 impl Backend for Scalar {
     const NAME: &'static str = "scalar";

@@ -8,6 +8,7 @@ mod gemmlowp;
 mod log2_scale;
 mod multiplier;
 mod reciprocal;
+mod requantize;
 mod rounding;
 mod tables_s16;
 
@@ -19,6 +20,7 @@ pub use gemmlowp::{exp_on_negative_values, ln_of_at_least_one, one_over_one_plus
 pub(crate) use log2_scale::Log2Scale;
 pub use multiplier::Multiplier;
 pub use reciprocal::{reciprocal, rounded_reciprocal};
+pub use requantize::{Rounding, requantize, requantize_s64};
 pub use rounding::{rounding_shift_right, saturating_doubling_high_mul};
 #[cfg(any(scrimp_has = "dsp", scrimp_has = "helium"))]
 pub(crate) use tables_s16::EXP as EXP_S16;

@@ -1,17 +1,25 @@
-//! Layers in f32, tokens in rows: `x[token][channel]`, weights `[input][output]`, one file per layer.
+//! Layers, tokens in rows: `x[token][channel]`, one file per layer; weights `[input][output]` in f32, `[output][input]` in integers.
 
 pub(crate) mod attention;
+mod batch_matmul;
 pub(crate) mod conv;
 pub(crate) mod depthwise;
 mod gelu;
 mod linear;
+mod linear_s8;
+mod linear_s16;
 pub(crate) mod matmul;
 mod norm;
+mod requant;
 
+pub use batch_matmul::{BatchMatMulS8, BatchMatMulS16, BatchShape};
 pub use depthwise::Padding;
 pub use gelu::{gelu_f32_in_place, gelu_f32_in_place_on};
 pub use linear::Linear;
+pub use linear_s8::LinearS8;
+pub use linear_s16::{LinearS16, RequantS16};
 pub use norm::LayerNorm;
+pub use requant::{QuantS8, Requant, RequantTable};
 
 /// Copies as many elements as both have; unlike `copy_from_slice` it cannot panic.
 #[inline(always)]

@@ -1,6 +1,7 @@
 //! AVX2 with FMA and BMI2: x86 since Haswell (2013) and Zen (2017).
 #![allow(unsafe_code, reason = "a token proves the target features that these calls need")]
 
+mod dot_rows;
 mod f32_rows;
 mod q_rows;
 mod s8_rows;

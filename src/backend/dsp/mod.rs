@@ -2,6 +2,7 @@
 //!
 //! The whole crate is compiled for it by the build's flags, which `build.rs` reads; the token only says so.
 
+mod dot_rows;
 mod f32_rows;
 #[cfg(target_abi = "eabihf")]
 mod fpu;

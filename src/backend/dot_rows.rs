@@ -1,0 +1,514 @@
+//! Products of rows of integers with stored weights, at any width that the weights can be read at.
+//!
+//! ```text
+//! y[r][o] = clamp(offset + requantize(bias[o] + Σ_i x[r][i] (w[o][i] + filter_offset)))
+//! ```
+//! `w` is what a width makes of the stored code, on the scale of the 8-bit code ([`masked`]); plain 4-bit weights stand for
+//! themselves. How weights lie in memory is a [`Layout`]: every backend reads each of them, the one of its own fast.
+
+use crate::fixedpoint::{Multiplier, Rounding, requantize, requantize_s64};
+
+/// Outputs that are worked on at a time.
+pub(crate) const CHUNK: usize = 64;
+
+/// What is stored for a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Format {
+    /// 8 bits, read as they are.
+    S8,
+    /// 4 bits, read as they are.
+    S4,
+    /// 8 bits, read at any width.
+    Raw8,
+    /// 8 bits as two planes of nibbles, read at any width; 4 bits are the first plane.
+    Nest84,
+}
+
+impl Format {
+    /// Whether one plane holds nibbles and not bytes.
+    #[inline(always)]
+    pub(crate) const fn is_nibbles(self) -> bool {
+        matches!(self, Self::S4 | Self::Nest84)
+    }
+}
+
+/// In which order weights are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Layout {
+    /// `[output][input]`, nibbles with the even index low and without padding: TFLite's.
+    Rows,
+    /// Four outputs and two inputs share words, as `smlad` takes them.
+    Dsp,
+    /// Eight outputs take turns, sixteen inputs at a time.
+    Helium,
+    /// Sixteen outputs side by side, four inputs each: the byte dot products of x86.
+    Wide,
+}
+
+impl Layout {
+    /// The one that this build's backend reads fastest; on x86 `Wide`, whatever the machine turns out to have.
+    pub const BEST: Self = if cfg!(scrimp_picked = "helium") {
+        Self::Helium
+    } else if cfg!(scrimp_picked = "dsp") {
+        Self::Dsp
+    } else if cfg!(target_arch = "x86_64") {
+        Self::Wide
+    } else {
+        Self::Rows
+    };
+
+    /// Outputs of a group.
+    pub(crate) const fn group(self) -> usize {
+        match self {
+            Self::Rows => 1,
+            Self::Dsp => 4,
+            Self::Helium => 8,
+            Self::Wide => 16,
+        }
+    }
+
+    /// What the number of inputs is rounded up to.
+    pub(crate) const fn padding(self) -> usize {
+        match self {
+            Self::Rows => 1,
+            Self::Dsp | Self::Helium => 16,
+            Self::Wide => 8,
+        }
+    }
+
+    /// Words of one plane; `None` if they are too many to count.
+    pub(crate) const fn words(self, format: Format, outputs: usize, depth: usize) -> Option<usize> {
+        let (Some(outputs), Some(depth)) =
+            (outputs.checked_next_multiple_of(self.group()), depth.checked_next_multiple_of(self.padding()))
+        else {
+            return None;
+        };
+        match outputs.checked_mul(depth) {
+            Some(codes) => Some(codes.div_ceil(if format.is_nibbles() { 8 } else { 4 })),
+            None => None,
+        }
+    }
+
+    /// Where a code stands: the word, the bits it is shifted by, and what it is xored with.
+    #[inline(always)]
+    pub(crate) const fn place(self, format: Format, low: bool, depth: usize, o: usize, i: usize) -> Place {
+        let depth = depth.next_multiple_of(self.padding());
+        let group = o / self.group();
+        let r = o % self.group();
+        let nibbles = format.is_nibbles();
+        match self {
+            Self::Rows => Place { word: 0, shift: 0, xor: 0 },
+            Self::Dsp => {
+                // Inputs 4b and 4b + 2 share a word, and 4b + 1 and 4b + 3, as `sxtb16` widens them.
+                let pair = i / 4 * 2 + i % 2;
+                let half = i % 4 / 2 * 16;
+                if nibbles {
+                    let xor = if low || r == 3 { 0 } else { 8 };
+                    Place { word: group * (depth / 2) + pair, shift: half + 4 * r, xor }
+                } else {
+                    let xor = if r % 2 == 0 && matches!(format, Format::S8) { 0x80 } else { 0 };
+                    Place { word: group * depth + pair * 2 + r / 2, shift: half + 8 * (r % 2), xor }
+                }
+            }
+            Self::Helium => {
+                let block = group * (depth / 16) + i / 16;
+                if nibbles {
+                    let byte = (block * 4 + r % 4) * 16 + i % 16;
+                    let is_second = r >= 4;
+                    let xor = if is_second && matches!(format, Format::S4) { 8 } else { 0 };
+                    Place { word: byte / 4, shift: byte % 4 * 8 + if is_second { 0 } else { 4 }, xor }
+                } else {
+                    let byte = (block * 8 + r) * 16 + i % 16;
+                    Place { word: byte / 4, shift: byte % 4 * 8, xor: 0 }
+                }
+            }
+            Self::Wide => {
+                if nibbles {
+                    let word = (group * (depth / 8) + i / 8) * 16 + r;
+                    Place { word, shift: i % 4 * 8 + i % 8 / 4 * 4, xor: if low { 0 } else { 8 } }
+                } else {
+                    Place { word: (group * (depth / 4) + i / 4) * 16 + r, shift: i % 4 * 8, xor: 0x80 }
+                }
+            }
+        }
+    }
+}
+
+/// Where a code stands in packed words.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) word: usize,
+    pub(crate) shift: usize,
+    pub(crate) xor: u8,
+}
+
+/// The weight that a width with `drop` bits less than 8 makes of a code: half up, saturated, on the code's own scale.
+#[inline(always)]
+#[must_use]
+pub(crate) const fn masked(code: i8, drop: u32) -> i8 {
+    let half = 1u8.wrapping_shl(drop) >> 1;
+    code.saturating_add(half as i8) & !(1u8.wrapping_shl(drop).wrapping_sub(1)) as i8
+}
+
+/// Where the codes are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Data<'a> {
+    /// `[output][input]`.
+    Bytes(&'a [i8]),
+    /// 4-bit weights, `[output][input]`.
+    Nibbles(&'a [u8]),
+    /// Upper and lower nibbles of `code + 8`, `[output][input]`; the second may be empty.
+    Planes(&'a [u8], &'a [u8]),
+    /// As `Layout` says; the second slice is the lower plane.
+    Packed(Format, Layout, &'a [u32], &'a [u32]),
+    /// The lower plane of `Planes` alone, each nibble less 8.
+    Residuals(&'a [u8]),
+    /// The lower plane of `Packed` alone, each nibble less 8.
+    PackedResiduals(Layout, &'a [u32]),
+}
+
+/// Stored weights, and the width they are read at.
+///
+/// Whoever makes one has checked that the data is as long as the shape asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Codes<'a> {
+    pub(crate) data: Data<'a>,
+    pub(crate) outputs: usize,
+    pub(crate) depth: usize,
+    /// Bits below 8; 0 for plain 4-bit weights.
+    pub(crate) drop: u32,
+}
+
+impl Codes<'_> {
+    /// One weight as kernels weigh it; 0 outside the shape.
+    #[inline(always)]
+    pub(crate) const fn get(&self, o: usize, i: usize) -> i8 {
+        if o >= self.outputs || i >= self.depth {
+            return 0;
+        }
+        match self.data {
+            Data::Bytes(bytes) => {
+                let at = o.wrapping_mul(self.depth).wrapping_add(i);
+                masked(if at < bytes.len() { bytes[at] } else { 0 }, self.drop)
+            }
+            Data::Nibbles(bytes) => signed(nibble(bytes, o.wrapping_mul(self.depth).wrapping_add(i))),
+            Data::Planes(high, low) => {
+                let at = o.wrapping_mul(self.depth).wrapping_add(i);
+                self.of_planes(nibble(high, at), nibble(low, at))
+            }
+            // The highest bit turned over makes two's complement of a nibble less 8.
+            Data::Residuals(low) => signed(nibble(low, o.wrapping_mul(self.depth).wrapping_add(i)) ^ 8),
+            Data::PackedResiduals(layout, low) => {
+                signed(packed(low, layout.place(Format::Nest84, true, self.depth, o, i), true) ^ 8)
+            }
+            Data::Packed(format, layout, words, low) => {
+                let high = packed(words, layout.place(format, false, self.depth, o, i), format.is_nibbles());
+                match format {
+                    Format::S8 => high as i8,
+                    Format::Raw8 => masked(high as i8, self.drop),
+                    Format::S4 => signed(high),
+                    Format::Nest84 => {
+                        let low = packed(low, layout.place(format, true, self.depth, o, i), true);
+                        self.of_planes(high, low)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a weight is above `most`.
+    pub(crate) const fn has_more_than(&self, most: i8) -> bool {
+        let mut o = 0;
+        while o < self.outputs {
+            let mut i = 0;
+            while i < self.depth {
+                if self.get(o, i) > most {
+                    return true;
+                }
+                i += 1;
+            }
+            o += 1;
+        }
+        false
+    }
+
+    /// A weight of both planes' nibbles.
+    #[inline(always)]
+    pub(crate) const fn of_planes(&self, high: u8, low: u8) -> i8 {
+        if self.drop == 4 {
+            (high << 4) as i8
+        } else {
+            masked(((high << 4) | low).wrapping_sub(8) as i8, self.drop)
+        }
+    }
+}
+
+/// Nibble `at` of a row of them, even ones low.
+#[inline(always)]
+pub(crate) const fn nibble(bytes: &[u8], at: usize) -> u8 {
+    let byte = if at / 2 < bytes.len() { bytes[at / 2] } else { 0 };
+    (byte >> (at % 2 * 4)) & 15
+}
+
+/// A nibble in two's complement.
+#[inline(always)]
+pub(crate) const fn signed(nibble: u8) -> i8 {
+    (nibble << 4) as i8 >> 4
+}
+
+#[inline(always)]
+const fn packed(words: &[u32], place: Place, nibble: bool) -> u8 {
+    let word = if place.word < words.len() { words[place.word] } else { 0 };
+    let bits = word.wrapping_shr(place.shift as u32) as u8 ^ place.xor;
+    if nibble { bits & 15 } else { bits }
+}
+
+/// What becomes of the sums.
+#[derive(Clone, Copy, Debug)]
+pub struct OutputsS8<'a> {
+    /// Added to the sum of each output.
+    pub(crate) bias: &'a [i32],
+    /// Mantissa of each output's multiplier.
+    pub(crate) mantissa: &'a [i32],
+    /// Shift of each output's multiplier, positive to the left.
+    pub(crate) shift: &'a [i8],
+    pub(crate) offset: i32,
+    pub(crate) min: i8,
+    pub(crate) max: i8,
+    pub(crate) rounding: Rounding,
+    /// Whether every shift is -22 to -1, and no sum with its bias reaches 2^30, and both roundings are asked for.
+    pub(crate) is_plain: bool,
+}
+
+impl OutputsS8<'_> {
+    /// The output `o` of a sum without its bias.
+    #[inline(always)]
+    pub(crate) fn of(&self, o: usize, sum: i32) -> i8 {
+        let bias = self.bias.get(o).copied().unwrap_or(0);
+        let mantissa = self.mantissa.get(o).copied().unwrap_or(0);
+        let shift = self.shift.get(o).copied().unwrap_or(0);
+        self.quantize(sum.wrapping_add(bias), mantissa, shift)
+    }
+
+    #[inline(always)]
+    pub(crate) fn quantize(&self, sum: i32, mantissa: i32, shift: i8) -> i8 {
+        let y = requantize(sum, Multiplier { mantissa, shift: i32::from(shift) }, self.rounding);
+        let y = y.saturating_add(self.offset);
+        // Not `clamp`, which can panic.
+        y.min(i32::from(self.max)).max(i32::from(self.min)) as i8
+    }
+}
+
+/// A fully connected layer on 8-bit activations, checked.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerS8<'a> {
+    pub(crate) codes: Codes<'a>,
+    pub(crate) filter_offset: i32,
+    pub(crate) outputs: OutputsS8<'a>,
+}
+
+/// A fully connected layer on 16-bit activations, checked.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerS16<'a> {
+    pub(crate) codes: Codes<'a>,
+    pub(crate) bias: &'a [i64],
+    pub(crate) mantissa: &'a [i32],
+    pub(crate) shift: &'a [i8],
+    pub(crate) min: i16,
+    pub(crate) max: i16,
+}
+
+/// What a backend can speed up in products with stored weights. Every backend gives the same bytes.
+pub trait DotRows: Copy {
+    /// Each row of `x` through the layer into a row of `y`.
+    #[inline(always)]
+    fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+        let LayerS8 { codes, filter_offset, outputs } = *layer;
+        for (x, y) in x.chunks_exact(codes.depth.max(1)).zip(y.chunks_exact_mut(codes.outputs.max(1))) {
+            let row = row_term(x, filter_offset);
+            let mut first = 0;
+            for y in y.chunks_mut(CHUNK) {
+                let mut sums = [0; CHUNK];
+                row_sums(&codes, x, first, y.len(), &mut sums);
+                for ((o, y), &sum) in (first..).zip(y).zip(&sums) {
+                    *y = outputs.of(o, sum.wrapping_add(row));
+                }
+                first += CHUNK;
+            }
+        }
+    }
+
+    /// `sums[r][o] += Σ_i x[r][i] w[o][i]`.
+    #[inline(always)]
+    fn add_sums_s8(self, codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
+        for (x, sums) in x.chunks_exact(codes.depth.max(1)).zip(sums.chunks_exact_mut(codes.outputs.max(1))) {
+            let mut first = 0;
+            for sums in sums.chunks_mut(CHUNK) {
+                row_sums(codes, x, first, sums.len(), sums);
+                first += CHUNK;
+            }
+        }
+    }
+
+    /// Each row of `x` through the layer into a row of `y`.
+    #[inline(always)]
+    fn linear_s16(self, layer: &LayerS16<'_>, x: &[i16], y: &mut [i16]) {
+        let codes = layer.codes;
+        for (x, y) in x.chunks_exact(codes.depth.max(1)).zip(y.chunks_exact_mut(codes.outputs.max(1))) {
+            for (o, y) in y.iter_mut().enumerate() {
+                let sum = row_sum_s16(&codes, x, o).wrapping_add(layer.bias.get(o).copied().unwrap_or(0));
+                let mantissa = layer.mantissa.get(o).copied().unwrap_or(0);
+                let shift = i32::from(layer.shift.get(o).copied().unwrap_or(0));
+                let sum = requantize_s64(sum, Multiplier { mantissa, shift });
+                *y = sum.min(i32::from(layer.max)).max(i32::from(layer.min)) as i16;
+            }
+        }
+    }
+}
+
+/// What a row of activations adds to each of its sums because of the weights' zero point.
+#[inline(always)]
+pub(crate) fn row_term(x: &[i8], filter_offset: i32) -> i32 {
+    if filter_offset == 0 {
+        return 0;
+    }
+    x.iter().map(|&x| i32::from(x)).sum::<i32>().wrapping_mul(filter_offset)
+}
+
+/// `sums[j] += Σ_i x[i] w[first + j][i]` for `n` outputs.
+#[inline(always)]
+pub(crate) fn row_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums: &mut [i32]) {
+    let sums = sums.get_mut(..n).unwrap_or(&mut []);
+    let depth = codes.depth;
+    let start = first.wrapping_mul(depth);
+    match codes.data {
+        Data::Bytes(bytes) => {
+            let bytes = bytes.get(start..).unwrap_or(&[]);
+            if codes.drop == 0 {
+                byte_rows(bytes, x, sums, #[inline(always)] |w| w);
+            } else {
+                let drop = codes.drop;
+                byte_rows(bytes, x, sums, #[inline(always)] |w| masked(w, drop));
+            }
+        }
+        Data::Nibbles(bytes) if depth % 2 == 0 => {
+            nibble_rows(bytes.get(start / 2..).unwrap_or(&[]), x, sums, 0, #[inline(always)] |w| w);
+        }
+        Data::Residuals(low) if depth % 2 == 0 => {
+            nibble_rows(low.get(start / 2..).unwrap_or(&[]), x, sums, 0, #[inline(always)] |w| w ^ 0x88);
+        }
+        Data::Planes(high, _) if depth % 2 == 0 && codes.drop == 4 => {
+            nibble_rows(high.get(start / 2..).unwrap_or(&[]), x, sums, 4, #[inline(always)] |w| w);
+        }
+        Data::Planes(high, low) if depth % 2 == 0 => {
+            let planes = (high.get(start / 2..).unwrap_or(&[]), low.get(start / 2..).unwrap_or(&[]));
+            plane_rows(codes, planes, x, sums);
+        }
+        _ => {
+            for (o, sum) in (first..).zip(sums) {
+                for (i, &x) in x.iter().enumerate() {
+                    *sum = sum.wrapping_add(i32::from(x) * i32::from(codes.get(o, i)));
+                }
+            }
+        }
+    }
+}
+
+/// Four rows at a time share the loads of `x`.
+#[inline(always)]
+fn byte_rows(w: &[i8], x: &[i8], sums: &mut [i32], of: impl Fn(i8) -> i8) {
+    let depth = x.len().max(1);
+    let mut rows = w.chunks_exact(depth);
+    let (fours, rest) = sums.as_chunks_mut::<4>();
+    for four in fours {
+        let (Some(w0), Some(w1), Some(w2), Some(w3)) = (rows.next(), rows.next(), rows.next(), rows.next()) else {
+            return;
+        };
+        let [mut s0, mut s1, mut s2, mut s3] = *four;
+        for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
+            let x = i32::from(x);
+            s0 = s0.wrapping_add(x * i32::from(of(w0)));
+            s1 = s1.wrapping_add(x * i32::from(of(w1)));
+            s2 = s2.wrapping_add(x * i32::from(of(w2)));
+            s3 = s3.wrapping_add(x * i32::from(of(w3)));
+        }
+        *four = [s0, s1, s2, s3];
+    }
+    for (sum, w) in rest.iter_mut().zip(rows) {
+        for (&x, &w) in x.iter().zip(w) {
+            *sum = sum.wrapping_add(i32::from(x) * i32::from(of(w)));
+        }
+    }
+}
+
+/// Rows of 4-bit weights, an even number of them in each; the sums are shifted left.
+#[inline(always)]
+fn nibble_rows(w: &[u8], x: &[i8], sums: &mut [i32], shift: u32, of: impl Fn(u8) -> u8) {
+    let bytes = (x.len() / 2).max(1);
+    let mut rows = w.chunks_exact(bytes);
+    let (pairs, _) = x.as_chunks::<2>();
+    let (fours, rest) = sums.as_chunks_mut::<4>();
+    for four in fours {
+        let (Some(w0), Some(w1), Some(w2), Some(w3)) = (rows.next(), rows.next(), rows.next(), rows.next()) else {
+            return;
+        };
+        let (mut s0, mut s1, mut s2, mut s3) = (0i32, 0i32, 0i32, 0i32);
+        for ((((&[x0, x1], &w0), &w1), &w2), &w3) in pairs.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
+            s0 = two(s0, x0, x1, of(w0));
+            s1 = two(s1, x0, x1, of(w1));
+            s2 = two(s2, x0, x1, of(w2));
+            s3 = two(s3, x0, x1, of(w3));
+        }
+        for (sum, s) in four.iter_mut().zip([s0, s1, s2, s3]) {
+            *sum = sum.wrapping_add(s.wrapping_shl(shift));
+        }
+    }
+    for (sum, w) in rest.iter_mut().zip(rows) {
+        let s = pairs.iter().zip(w).fold(0, |s, (&[x0, x1], &w)| two(s, x0, x1, of(w)));
+        *sum = sum.wrapping_add(s.wrapping_shl(shift));
+    }
+}
+
+/// The products with both nibbles of a byte.
+#[inline(always)]
+fn two(sum: i32, x0: i8, x1: i8, w: u8) -> i32 {
+    let (low, high) = (i32::from(signed(w)), i32::from(w as i8 >> 4));
+    sum.wrapping_add(i32::from(x0) * low).wrapping_add(i32::from(x1) * high)
+}
+
+/// Rows of two planes, an even number of weights in each.
+#[inline(always)]
+fn plane_rows(codes: &Codes<'_>, (high, low): (&[u8], &[u8]), x: &[i8], sums: &mut [i32]) {
+    let bytes = (x.len() / 2).max(1);
+    let (pairs, _) = x.as_chunks::<2>();
+    for ((high, low), sum) in high.chunks_exact(bytes).zip(low.chunks_exact(bytes)).zip(sums) {
+        for ((&[x0, x1], &high), &low) in pairs.iter().zip(high).zip(low) {
+            let (even, odd) = (codes.of_planes(high & 15, low & 15), codes.of_planes(high >> 4, low >> 4));
+            *sum = sum.wrapping_add(i32::from(x0) * i32::from(even)).wrapping_add(i32::from(x1) * i32::from(odd));
+        }
+    }
+}
+
+/// `Σ_i x[i] w[o][i]`, exact: 256 products fit 32 bits.
+#[inline(always)]
+fn row_sum_s16(codes: &Codes<'_>, x: &[i16], o: usize) -> i64 {
+    const BLOCK: usize = 256;
+    let start = o.wrapping_mul(codes.depth);
+    let mut sum = 0i64;
+    if let (Data::Bytes(bytes), 0) = (codes.data, codes.drop) {
+        let w = bytes.get(start..).unwrap_or(&[]);
+        for (x, w) in x.chunks(BLOCK).zip(w.chunks(BLOCK)) {
+            sum += i64::from(x.iter().zip(w).map(|(&x, &w)| i32::from(x) * i32::from(w)).sum::<i32>());
+        }
+    } else {
+        let mut first = 0;
+        for x in x.chunks(BLOCK) {
+            let products = (first..).zip(x).map(|(i, &x)| i32::from(x) * i32::from(codes.get(o, i)));
+            sum += i64::from(products.sum::<i32>());
+            first += BLOCK;
+        }
+    }
+    sum
+}

@@ -1,0 +1,6 @@
+//! Products with stored weights.
+
+use super::Neon;
+use crate::backend::DotRows;
+
+impl DotRows for Neon {}
