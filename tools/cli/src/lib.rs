@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod blob;
+pub mod calibration;
 pub mod classify;
 pub mod convert;
 pub mod dataset;
@@ -10,5 +11,7 @@ pub mod description;
 pub mod inspect;
 pub mod output;
 pub mod picture;
+pub mod quantize;
 pub mod replay;
+pub mod switching;
 pub mod transformer;

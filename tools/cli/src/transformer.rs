@@ -369,12 +369,19 @@ fn add(x: &mut [f32], y: &[f32]) {
 /// An f32 tensor of a file.
 ///
 /// # Errors
-/// If it is not there, of another type or of another length.
-pub fn floats(file: &SafeTensors<'_>, name: &str, count: usize) -> Result<Vec<f32>> {
+/// If it is not there, or of another type.
+pub fn some_floats(file: &SafeTensors<'_>, name: &str) -> Result<Vec<f32>> {
     let view = file.tensor(name).map_err(|_| anyhow!("{name} is missing"))?;
     ensure!(view.dtype() == Dtype::F32, "{name} is {:?}, F32 needed", view.dtype());
-    let values: Vec<f32> =
-        view.data().chunks_exact(4).map(|b| f32::from_le_bytes(core::array::from_fn(|n| b[n]))).collect();
+    Ok(view.data().chunks_exact(4).map(|b| f32::from_le_bytes(core::array::from_fn(|n| b[n]))).collect())
+}
+
+/// The same with a length.
+///
+/// # Errors
+/// As [`some_floats`], or if it has another length.
+pub fn floats(file: &SafeTensors<'_>, name: &str, count: usize) -> Result<Vec<f32>> {
+    let values = some_floats(file, name)?;
     ensure!(values.len() == count, "{name} has {} elements, {count} needed", values.len());
     Ok(values)
 }

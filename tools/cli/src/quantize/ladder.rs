@@ -24,16 +24,19 @@ pub struct Choice {
 pub struct Rung {
     /// The layer's number.
     pub layer: usize,
+    /// Its width before.
+    #[serde(serialize_with = "bits")]
+    pub from: Width,
     /// Its width from here on.
     #[serde(serialize_with = "bits")]
-    pub width: Width,
+    pub to: Width,
     /// What is saved.
     pub saved: f64,
     /// What the error grows by.
     pub error: f64,
 }
 
-pub(crate) fn bits<S: serde::Serializer>(width: &Width, serializer: S) -> Result<S::Ok, S::Error> {
+fn bits<S: serde::Serializer>(width: &Width, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u32(width.bits())
 }
 
@@ -44,7 +47,7 @@ pub fn ladder(layers: &[Vec<Choice>]) -> Vec<Rung> {
     for (layer, choices) in layers.iter().enumerate() {
         for pair in hull(choices).windows(2) {
             let (from, to) = (pair[0], pair[1]);
-            rungs.push(Rung { layer, width: to.width, saved: from.cost - to.cost, error: to.error - from.error });
+            rungs.push(Rung { layer, from: from.width, to: to.width, saved: from.cost - to.cost, error: to.error - from.error });
         }
     }
     // Slopes of one hull rise, so a stable sort keeps each layer's steps in order.
@@ -108,7 +111,7 @@ mod tests {
         ];
         let mut at: Vec<Choice> = layers.iter().map(|l| hull(l)[0]).collect();
         for rung in ladder(&layers) {
-            at[rung.layer] = *layers[rung.layer].iter().find(|c| c.width == rung.width).unwrap();
+            at[rung.layer] = *layers[rung.layer].iter().find(|c| c.width == rung.to).unwrap();
             let (cost, error) = at.iter().fold((0.0, 0.0), |(c, e), a| (c + a.cost, e + a.error));
             for a in &layers[0] {
                 for b in &layers[1] {

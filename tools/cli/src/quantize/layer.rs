@@ -164,7 +164,7 @@ pub fn quantize(source: Source<'_>, settings: &Settings, input: Option<Affine>) 
     let Source { weight, bias, x } = source;
     let inputs = check(source)?;
     let input = input.unwrap_or_else(|| Affine::cover(x, CUT));
-    let output = Affine::cover(&products(weight, bias, x, inputs), 0.0);
+    let output = cover_outputs(source)?;
     let (mut codes, mut scale) = (Vec::with_capacity(weight.len()), Vec::with_capacity(bias.len()));
     for row in weight.chunks(inputs) {
         let step = step(row, settings);
@@ -176,6 +176,15 @@ pub fn quantize(source: Source<'_>, settings: &Settings, input: Option<Affine>) 
         layer.read(source, width, settings.refit, settings.correct_bias);
     }
     Ok(layer)
+}
+
+/// Output codes of a layer: everything that it puts out for its rows.
+///
+/// # Errors
+/// As [`quantize`].
+pub fn cover_outputs(source: Source<'_>) -> Result<Affine> {
+    let inputs = check(source)?;
+    Ok(Affine::cover(&products(source.weight, source.bias, source.x, inputs), 0.0))
 }
 
 fn check(source: Source<'_>) -> Result<usize> {
@@ -234,6 +243,12 @@ impl QuantizedLayer {
         let scales = self.scale.iter().zip(&reading.gain).map(|(scale, gain)| scale * gain);
         let rows = self.codes.chunks(inputs).zip(scales);
         rows.flat_map(|(row, scale)| row.iter().map(move |&q| scale * f32::from(self.rule.value(q, reading.width)))).collect()
+    }
+
+    /// Squared error of the weights at a width.
+    #[must_use]
+    pub fn weight_error(&self, weight: &[f32], reading: &Reading) -> f64 {
+        error(weight, &self.weights(reading))
     }
 
     /// How good a width is.
