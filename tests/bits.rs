@@ -280,7 +280,12 @@ fn check_layer(noise: &mut Noise, outputs: usize, depth: usize, rows: usize, pla
         for layout in [Layout::Dsp, Layout::Helium, Layout::Wide] {
             let words = |format| packed_words(format, layout, layer.shape);
             let mut bytes = vec![0; words(Format::Raw8)];
-            layer.check(raw.pack_into(Format::Raw8, layout, Width::W8, &mut bytes, &mut []).unwrap(), width, &x, &of_raw);
+            layer.check(
+                raw.pack_into(Format::Raw8, layout, Width::W8, &mut bytes, &mut []).unwrap(),
+                width,
+                &x,
+                &of_raw,
+            );
             let switched = raw.pack_into(Format::S8, layout, width, &mut bytes, &mut []).unwrap();
             layer.check(switched, Width::W8, &x, &of_raw);
             let (mut high, mut low) = (vec![0; words(Format::Nest84)], vec![0; words(Format::Nest84)]);
@@ -482,10 +487,7 @@ fn what_is_wrong_is_refused() {
     let table = RequantTable::<2>::new(&weights, Width::W8, &QuantS8::PLAIN, &[], &scale).unwrap();
     assert!(RequantTable::<3>::new(&weights, Width::W8, &QuantS8::PLAIN, &[], &scale).is_err());
     let bad = [Multiplier { mantissa: 1, shift: 31 }];
-    assert_eq!(
-        RequantTable::<2>::new(&weights, Width::W8, &QuantS8::PLAIN, &[], &bad).err(),
-        config(Rule::Scale)
-    );
+    assert_eq!(RequantTable::<2>::new(&weights, Width::W8, &QuantS8::PLAIN, &[], &bad).err(), config(Rule::Scale));
     assert_eq!(Requant::new(&[0], &[i32::MIN], &[0]).err(), config(Rule::Scale));
     assert_eq!(Requant::new(&[0], &[0], &[]).err(), length(Arg::Shift, 1, 0));
     let widths = [(Width::W8, table.by_ref())];

@@ -237,11 +237,7 @@ impl Codes<'_> {
     /// A weight of both planes' nibbles.
     #[inline(always)]
     pub(crate) const fn of_planes(&self, high: u8, low: u8) -> i8 {
-        if self.drop == 4 {
-            (high << 4) as i8
-        } else {
-            masked(((high << 4) | low).wrapping_sub(8) as i8, self.drop)
-        }
+        if self.drop == 4 { (high << 4) as i8 } else { masked(((high << 4) | low).wrapping_sub(8) as i8, self.drop) }
     }
 }
 
@@ -387,20 +383,53 @@ pub(crate) fn row_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums
         Data::Bytes(bytes) => {
             let bytes = bytes.get(start..).unwrap_or(&[]);
             if codes.drop == 0 {
-                byte_rows(bytes, x, sums, #[inline(always)] |w| w);
+                byte_rows(
+                    bytes,
+                    x,
+                    sums,
+                    #[inline(always)]
+                    |w| w,
+                );
             } else {
                 let drop = codes.drop;
-                byte_rows(bytes, x, sums, #[inline(always)] |w| masked(w, drop));
+                byte_rows(
+                    bytes,
+                    x,
+                    sums,
+                    #[inline(always)]
+                    |w| masked(w, drop),
+                );
             }
         }
         Data::Nibbles(bytes) if depth % 2 == 0 => {
-            nibble_rows(bytes.get(start / 2..).unwrap_or(&[]), x, sums, 0, #[inline(always)] |w| w);
+            nibble_rows(
+                bytes.get(start / 2..).unwrap_or(&[]),
+                x,
+                sums,
+                0,
+                #[inline(always)]
+                |w| w,
+            );
         }
         Data::Residuals(low) if depth % 2 == 0 => {
-            nibble_rows(low.get(start / 2..).unwrap_or(&[]), x, sums, 0, #[inline(always)] |w| w ^ 0x88);
+            nibble_rows(
+                low.get(start / 2..).unwrap_or(&[]),
+                x,
+                sums,
+                0,
+                #[inline(always)]
+                |w| w ^ 0x88,
+            );
         }
         Data::Planes(high, _) if depth % 2 == 0 && codes.drop == 4 => {
-            nibble_rows(high.get(start / 2..).unwrap_or(&[]), x, sums, 4, #[inline(always)] |w| w);
+            nibble_rows(
+                high.get(start / 2..).unwrap_or(&[]),
+                x,
+                sums,
+                4,
+                #[inline(always)]
+                |w| w,
+            );
         }
         Data::Planes(high, low) if depth % 2 == 0 => {
             let planes = (high.get(start / 2..).unwrap_or(&[]), low.get(start / 2..).unwrap_or(&[]));

@@ -86,8 +86,11 @@ impl BatchShape {
             rhs_is_transposed,
         };
         let [b0, b1, ..] = shape.output();
-        match (product([lhs[0], lhs[1], rows, depth]), product([rhs[0], rhs[1], depth, cols]), product([b0, b1, rows, cols]))
-        {
+        match (
+            product([lhs[0], lhs[1], rows, depth]),
+            product([rhs[0], rhs[1], depth, cols]),
+            product([b0, b1, rows, cols]),
+        ) {
             (Some(_), Some(_), Some(_)) => Ok(shape),
             _ => Err(Error::TooLarge { what: Arg::Rows, max: usize::MAX / depth, got: rows }),
         }
@@ -392,7 +395,8 @@ fn tiles<R: Arithmetic>(rule: &R, row: &[R::Element], step: usize, rhs: &[R::Ele
     }
     for (c, y) in (first..).zip(rest) {
         let column = rhs.get(c..).unwrap_or(&[]).iter().step_by(cols);
-        let sum = row.iter().step_by(step.max(1)).zip(column).fold(R::Sum::default(), |sum, (&l, &r)| rule.add(sum, l, r));
+        let sum =
+            row.iter().step_by(step.max(1)).zip(column).fold(R::Sum::default(), |sum, (&l, &r)| rule.add(sum, l, r));
         *y = rule.output(sum);
     }
 }

@@ -35,11 +35,7 @@ impl<'a> LinearS8<'a> {
     /// # Errors
     /// `Error::Empty` without a width; `Error::TooLarge` beyond 32,768 inputs; `Error::Length` if a table has not an entry
     /// for each output; `Error::Config` if the weights lack a width, an offset is outside its type or `min > max`.
-    pub const fn new(
-        weights: Weights<'a>,
-        widths: &'a [(Width, Requant<'a>)],
-        quant: QuantS8,
-    ) -> Result<Self, Error> {
+    pub const fn new(weights: Weights<'a>, widths: &'a [(Width, Requant<'a>)], quant: QuantS8) -> Result<Self, Error> {
         if let Err(error) = quant.check() {
             return Err(error);
         }
@@ -61,9 +57,7 @@ impl<'a> LinearS8<'a> {
             i += 1;
         }
         match widths {
-            [(width, requant), ..] => {
-                Ok(Self { weights, widths, quant, width: *width, requant: *requant, is_plain })
-            }
+            [(width, requant), ..] => Ok(Self { weights, widths, quant, width: *width, requant: *requant, is_plain }),
             [] => Err(Error::Empty { what: Arg::Multiplier }),
         }
     }

@@ -130,7 +130,8 @@ impl<'a> Requant<'a> {
         let constant = depth.wrapping_mul(quant.input_offset).wrapping_mul(quant.filter_offset);
         let mut o = 0;
         while o < folded.len() && o < mantissa.len() && o < shift.len() {
-            let of_sum = if quant.input_offset == 0 { 0 } else { quant.input_offset.wrapping_mul(weights.sum(width, o)) };
+            let of_sum =
+                if quant.input_offset == 0 { 0 } else { quant.input_offset.wrapping_mul(weights.sum(width, o)) };
             let bias = if o < bias.len() { bias[o] } else { 0 };
             folded[o] = bias.wrapping_add(of_sum).wrapping_add(constant);
             let Multiplier { mantissa: m, shift: s } = multiplier_of(multipliers, o);
@@ -284,11 +285,9 @@ pub(super) const fn layer<'a>(
     is_plain: bool,
 ) -> Option<LayerS8<'a>> {
     match weights.codes(width) {
-        Some(codes) => Some(LayerS8 {
-            codes,
-            filter_offset: quant.filter_offset,
-            outputs: requant.outputs_s8(quant, is_plain),
-        }),
+        Some(codes) => {
+            Some(LayerS8 { codes, filter_offset: quant.filter_offset, outputs: requant.outputs_s8(quant, is_plain) })
+        }
         None => None,
     }
 }

@@ -159,10 +159,25 @@ pub fn measure(options: &Options) -> Result<Measured> {
     let mut measured = Measured { pictures: base.len(), float: share(&base), rows: Vec::new(), pairs: Vec::new() };
     let wanted = |name: &str| options.only.as_ref().is_none_or(|part| name.contains(part.as_str()));
     for (name, origin, rule) in METHODS.into_iter().filter(|(name, ..)| wanted(name)) {
+        let shared = match origin {
+            Origin::PostTraining { better } => Some((None, post_training(&float, &seen.pictures, rule, better)?)),
+            Origin::Joint { file, better } => {
+                let (net, layers) = trained(&options.weights, &seen.pictures, file, rule, better)?;
+                Some((Some(net), layers))
+            }
+            Origin::Alone => None,
+        };
         for width in WIDTHS {
-            let Some((net, layers)) = made(options, &float, &seen.pictures, origin, rule, width)? else { continue };
-            let plan = Plan::even(&layers, kernel_width(origin, width));
-            let answers = right(&net, &plan, &test)?;
+            let own = if shared.is_none() && width != Width::W3 {
+                let (net, layers) = trained(&options.weights, &seen.pictures, &alone(width), rule, false)?;
+                Some((Some(net), layers))
+            } else {
+                None
+            };
+            let Some((net, layers)) = shared.as_ref().or(own.as_ref()) else { continue };
+            let net = net.as_ref().unwrap_or(&float);
+            let plan = Plan::even(layers, kernel_width(origin, width));
+            let answers = right(net, &plan, &test)?;
             let bytes = match origin {
                 Origin::Alone => plan.alone(width),
                 _ => plan.bytes(rule)?,
@@ -170,12 +185,10 @@ pub fn measure(options: &Options) -> Result<Measured> {
             measured.push(name, f64::from(width.bits()), &answers, &base, bytes);
             all.push((name.into(), width.bits(), answers));
         }
-        if name == "joint" || name == "joint with HASB" {
-            let Origin::Joint { file, .. } = origin else { continue };
-            let (net, layers) = trained(&options.weights, &seen.pictures, file, rule, false)?;
-            for (widths, bits) in mixes(&net, &layers, &seen.pictures)? {
-                let plan = Plan { layers: &layers, widths };
-                measured.push(&format!("{name}, mixed"), bits, &right(&net, &plan, &test)?, &base, plan.bytes(rule)?);
+        if let ("joint" | "joint with HASB", Some((Some(net), layers))) = (name, &shared) {
+            for (widths, bits) in mixes(net, layers, &seen.pictures)? {
+                let plan = Plan { layers, widths };
+                measured.push(&format!("{name}, mixed"), bits, &right(net, &plan, &test)?, &base, plan.bytes(rule)?);
             }
         }
     }
@@ -220,7 +233,9 @@ impl Measured {
         names
     }
 
-    fn text(&self) -> String {
+    /// All of it, for people.
+    #[must_use]
+    pub fn text(&self) -> String {
         let mut text = format!("f32: {:.2} % of {} pictures; points against it:\n", self.float, self.pictures);
         for name in self.methods() {
             let _ = write!(text, "{name:28}");
@@ -317,33 +332,17 @@ fn kernel_width(origin: Origin, width: Width) -> Width {
 
 type Net = (Transformer, Vec<IntegerLayer>);
 
-/// The network of a method; `None` if it does not exist at this width.
-fn made(
-    options: &Options,
-    float: &Transformer,
-    seen: &[u8],
-    origin: Origin,
-    rule: Rule,
-    width: Width,
-) -> Result<Option<Net>> {
-    Ok(Some(match origin {
-        Origin::PostTraining { better } => {
-            let net = Transformer::load(&options.weights.join("vit-fashion.safetensors"))?;
-            let layers = post_training(float, seen, rule, width, better)?;
-            (net, layers)
-        }
-        Origin::Joint { file, better } => trained(&options.weights, seen, file, rule, better)?,
-        Origin::Alone if width == Width::W3 => return Ok(None),
-        Origin::Alone => trained(&options.weights, seen, &format!("separate-{}", width.bits()), rule, false)?,
-    }))
+/// The weights of a width that was trained alone.
+fn alone(width: Width) -> String {
+    format!("separate-{}", width.bits())
 }
 
-fn post_training(net: &Transformer, seen: &[u8], rule: Rule, width: Width, better: bool) -> Result<Vec<IntegerLayer>> {
+fn post_training(net: &Transformer, seen: &[u8], rule: Rule, better: bool) -> Result<Vec<IntegerLayer>> {
     let rows = record(net, seen)?;
     let layers = Layer::all().into_iter().zip(&rows).map(|(layer, x)| {
         let pinned = is_pinned(layer);
         let settings = Settings {
-            widths: vec![if pinned { Width::W8 } else { width }],
+            widths: if pinned { vec![Width::W8] } else { WIDTHS.to_vec() },
             rule: if pinned { Rule::Round } else { rule },
             scale: Scale::Absmax,
             flip: better,
@@ -407,9 +406,8 @@ fn mixes(net: &Transformer, layers: &[IntegerLayer], seen: &[u8]) -> Result<Vec<
     let weights = |n: usize| layers[n].layer().codes.len() as f64;
     let switched: Vec<usize> = Layer::all().into_iter().filter(|l| !is_pinned(*l)).map(Layer::index).collect();
     let total: f64 = switched.iter().map(|&n| weights(n)).sum();
-    let mean = |widths: &[Width]| {
-        switched.iter().map(|&n| weights(n) * f64::from(widths[n].bits())).sum::<f64>() / total
-    };
+    let mean =
+        |widths: &[Width]| switched.iter().map(|&n| weights(n) * f64::from(widths[n].bits())).sum::<f64>() / total;
     let mut plans = Vec::new();
     for rung in ladder(&choices) {
         widths[rung.layer] = rung.to;

@@ -341,11 +341,19 @@ fn attention(
         let from = token * 3 * WIDTH + which * WIDTH + head * HEAD;
         &qkv[from..from + HEAD]
     };
+    // Keys by channel, so that a row of scores is a sum of rows.
+    let mut keys = [[0.0; TOKENS]; HEAD];
+    for token in 0..TOKENS {
+        for (row, &k) in keys.iter_mut().zip(part(token, 1)) {
+            row[token] = k / (HEAD as f32).sqrt();
+        }
+    }
     let mut scores = [0.0; TOKENS * TOKENS];
     for (query, row) in scores.chunks_mut(TOKENS).enumerate() {
-        let q: [f32; HEAD] = core::array::from_fn(|n| part(query, 0)[n]);
-        for (key, score) in row.iter_mut().enumerate() {
-            *score = q.iter().zip(part(key, 1)).map(|(q, k)| q * k).sum::<f32>() / (HEAD as f32).sqrt();
+        for (&q, keys) in part(query, 0).iter().zip(&keys) {
+            for (score, k) in row.iter_mut().zip(keys) {
+                *score += q * k;
+            }
         }
     }
     softmax(&mut scores)?;

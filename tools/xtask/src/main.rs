@@ -12,6 +12,7 @@ mod process;
 mod quality;
 mod setup;
 mod size;
+mod switching;
 mod test;
 mod workspace;
 
@@ -78,6 +79,12 @@ enum Task {
         #[arg(long)]
         overwrite: bool,
     },
+    /// Bit switching on the small Fashion-MNIST transformer, every method and width; needs the data set (tools/train)
+    Switching {
+        /// Write tests/expected
+        #[arg(long)]
+        overwrite: bool,
+    },
     /// Put the figures of tests/expected into the README
     Docs {
         /// Fail instead if they are not there yet
@@ -129,6 +136,7 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Bench(options) => bench::run(&options)?,
         Task::Accuracy { overwrite } => accuracy::run(overwrite)?,
+        Task::Switching { overwrite } => switching::run(overwrite)?,
         Task::Docs { check } => docs::run(check)?,
         Task::Setup => setup::run()?,
     }

@@ -47,7 +47,13 @@ pub fn ladder(layers: &[Vec<Choice>]) -> Vec<Rung> {
     for (layer, choices) in layers.iter().enumerate() {
         for pair in hull(choices).windows(2) {
             let (from, to) = (pair[0], pair[1]);
-            rungs.push(Rung { layer, from: from.width, to: to.width, saved: from.cost - to.cost, error: to.error - from.error });
+            rungs.push(Rung {
+                layer,
+                from: from.width,
+                to: to.width,
+                saved: from.cost - to.cost,
+                error: to.error - from.error,
+            });
         }
     }
     // Slopes of one hull rise, so a stable sort keeps each layer's steps in order.

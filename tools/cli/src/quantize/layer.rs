@@ -99,11 +99,14 @@ impl Affine {
         Self { scale, zero: (-128.0 - low / scale).round_ties_even() as i32 }
     }
 
-    /// The code of a real number.
+    /// The code of a real number, ties to even.
     #[must_use]
     #[inline]
     pub fn encode(self, real: f32) -> i8 {
-        ((real / self.scale).round_ties_even() + self.zero as f32).clamp(-128.0, 127.0) as i8
+        let zero = self.zero as f32;
+        // Adding 1.5 * 2^23 rounds, and unlike `round_ties_even` it is one instruction on every x86.
+        const ROUND: f32 = 12_582_912.0;
+        (((real / self.scale).clamp(-128.0 - zero, 127.0 - zero) + ROUND) - ROUND + zero) as i8
     }
 
     /// The real number of a code.
@@ -189,7 +192,10 @@ pub fn cover_outputs(source: Source<'_>) -> Result<Affine> {
 
 fn check(source: Source<'_>) -> Result<usize> {
     let Source { weight, bias, x } = source;
-    ensure!(!bias.is_empty() && !weight.is_empty() && weight.len().is_multiple_of(bias.len()), "weight and bias do not match");
+    ensure!(
+        !bias.is_empty() && !weight.is_empty() && weight.len().is_multiple_of(bias.len()),
+        "weight and bias do not match"
+    );
     let inputs = weight.len() / bias.len();
     ensure!(!x.is_empty() && x.len().is_multiple_of(inputs), "the calibration rows are not whole rows of {inputs}");
     ensure!([weight, bias, x].into_iter().flatten().all(|v| v.is_finite()), "a value is not finite");
@@ -242,7 +248,8 @@ impl QuantizedLayer {
         let inputs = self.inputs();
         let scales = self.scale.iter().zip(&reading.gain).map(|(scale, gain)| scale * gain);
         let rows = self.codes.chunks(inputs).zip(scales);
-        rows.flat_map(|(row, scale)| row.iter().map(move |&q| scale * f32::from(self.rule.value(q, reading.width)))).collect()
+        rows.flat_map(|(row, scale)| row.iter().map(move |&q| scale * f32::from(self.rule.value(q, reading.width))))
+            .collect()
     }
 
     /// Squared error of the weights at a width.

@@ -82,7 +82,8 @@ pub fn convert(plan: &Description, weights: &SafeTensors<'_>, rows: &SafeTensors
     let (mut entries, mut layers, mut choices) = (Vec::new(), Vec::new(), Vec::new());
     for entry in &plan.layers {
         let name = &entry.name;
-        let (weight, bias) = (some_floats(weights, &format!("{name}.weight"))?, some_floats(weights, &format!("{name}.bias"))?);
+        let (weight, bias) =
+            (some_floats(weights, &format!("{name}.weight"))?, some_floats(weights, &format!("{name}.bias"))?);
         let x = some_floats(rows, &format!("{name}.x"))?;
         let source = Source { weight: &weight, bias: &bias, x: &x };
         let settings = plan.settings(entry.pinned)?;
@@ -110,7 +111,11 @@ pub fn convert(plan: &Description, weights: &SafeTensors<'_>, rows: &SafeTensors
             let bits = width.bits();
             entries.push(ints(format!("{name}.bias.{bits}"), &integers.bias));
             entries.push(ints(format!("{name}.mantissa.{bits}"), &integers.mantissa));
-            entries.push(bytes(format!("{name}.shift.{bits}"), Dtype::I8, integers.shift.iter().map(|s| s.cast_unsigned())));
+            entries.push(bytes(
+                format!("{name}.shift.{bits}"),
+                Dtype::I8,
+                integers.shift.iter().map(|s| s.cast_unsigned()),
+            ));
         }
         for (part, affine) in [("input", quantized.input), ("output", quantized.output)] {
             entries.push(singles(format!("{name}.{part}.scale"), &[affine.scale]));
@@ -160,7 +165,8 @@ fn write(entries: &[Entry]) -> Result<Vec<u8>> {
 impl Report {
     /// One line a layer and width, then the ladder.
     fn text(&self) -> Result<String> {
-        let mut text = String::from("layer                shape      bits  SQNR [dB]  outputs [dB]  saturated  flash bytes\n");
+        let mut text =
+            String::from("layer                shape      bits  SQNR [dB]  outputs [dB]  saturated  flash bytes\n");
         for layer in &self.layers {
             for (n, width) in layer.widths.iter().enumerate() {
                 let (name, shape) = (layer.name.as_str(), format!("{}x{}", layer.outputs, layer.inputs));
