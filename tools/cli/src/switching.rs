@@ -45,6 +45,9 @@ pub struct Options {
     /// Only methods whose name holds this
     #[arg(long)]
     pub only: Option<String>,
+    /// Keep the answers here, and take them from here where the weights are the same: a run that was stopped goes on
+    #[arg(long, value_name = "FOLDER")]
+    pub resume: Option<PathBuf>,
 }
 
 /// What was measured.
@@ -154,6 +157,7 @@ pub fn measure(options: &Options) -> Result<Measured> {
     let test = Dataset::load(&options.data, if options.validation { Split::Validation } else { Split::Test })?;
     let seen = Dataset::load(&options.data, Split::Train)?.first(CALIBRATION);
     let float = Transformer::load(&options.weights.join("vit-fashion.safetensors"))?;
+    let kept = Kept::new(options)?;
     let base = right(&float, &Float, &test)?;
     let mut all: Vec<(String, u32, Vec<bool>)> = Vec::new();
     let mut measured = Measured { pictures: base.len(), float: share(&base), rows: Vec::new(), pairs: Vec::new() };
@@ -177,7 +181,7 @@ pub fn measure(options: &Options) -> Result<Measured> {
             let Some((net, layers)) = shared.as_ref().or(own.as_ref()) else { continue };
             let net = net.as_ref().unwrap_or(&float);
             let plan = Plan::even(layers, kernel_width(origin, width));
-            let answers = right(net, &plan, &test)?;
+            let answers = kept.get(name, origin, width.bits().into(), || right(net, &plan, &test))?;
             let bytes = match origin {
                 Origin::Alone => plan.alone(width),
                 _ => plan.bytes(rule)?,
@@ -188,7 +192,9 @@ pub fn measure(options: &Options) -> Result<Measured> {
         if let ("joint" | "joint with HASB", Some((Some(net), layers))) = (name, &shared) {
             for (widths, bits) in mixes(net, layers, &seen.pictures)? {
                 let plan = Plan { layers, widths };
-                measured.push(&format!("{name}, mixed"), bits, &right(net, &plan, &test)?, &base, plan.bytes(rule)?);
+                let mixed = format!("{name}, mixed");
+                let answers = kept.get(&mixed, origin, bits, || right(net, &plan, &test))?;
+                measured.push(&mixed, bits, &answers, &base, plan.bytes(rule)?);
             }
         }
     }
@@ -268,6 +274,45 @@ fn paired(a: &[bool], b: &[bool]) -> (f64, f64) {
 fn right(net: &Transformer, hooks: &impl Hooks, test: &Dataset) -> Result<Vec<bool>> {
     let answers = classes(&net.logits(&test.pictures, hooks)?);
     Ok(answers.iter().zip(&test.labels).map(|(a, b)| a == b).collect())
+}
+
+/// Answers of an earlier run.
+struct Kept<'a>(&'a Options);
+
+impl<'a> Kept<'a> {
+    fn new(options: &'a Options) -> Result<Self> {
+        if let Some(folder) = &options.resume {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        Ok(Self(options))
+    }
+
+    fn get(
+        &self,
+        method: &str,
+        origin: Origin,
+        bits: f64,
+        run: impl FnOnce() -> Result<Vec<bool>>,
+    ) -> Result<Vec<bool>> {
+        let Some(folder) = &self.0.resume else { return run() };
+        let weights = match origin {
+            Origin::PostTraining { .. } => "vit-fashion".to_owned(),
+            Origin::Joint { file, .. } => format!("vit-bits-{file}"),
+            Origin::Alone => format!("vit-bits-separate-{bits}"),
+        };
+        let bytes = std::fs::read(self.0.weights.join(format!("{weights}.safetensors")))?;
+        // FNV-1a: another file, another name.
+        let hash =
+            bytes.iter().fold(0xCBF2_9CE4_8422_2325u64, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3));
+        let split = if self.0.validation { "validation" } else { "test" };
+        let path = folder.join(format!("{split}-{}-{bits}-{hash:016x}", method.replace([' ', ','], "_")));
+        if let Ok(there) = std::fs::read(&path) {
+            return Ok(there.iter().map(|&b| b == 1).collect());
+        }
+        let answers = run()?;
+        std::fs::write(&path, answers.iter().map(|&b| u8::from(b)).collect::<Vec<_>>())?;
+        Ok(answers)
+    }
 }
 
 /// Layers, each at a width.

@@ -84,6 +84,9 @@ enum Task {
         /// Write tests/expected
         #[arg(long)]
         overwrite: bool,
+        /// Go on with the answers of a run that was stopped (target/switching)
+        #[arg(long)]
+        resume: bool,
     },
     /// Put the figures of tests/expected into the README
     Docs {
@@ -136,7 +139,7 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Bench(options) => bench::run(&options)?,
         Task::Accuracy { overwrite } => accuracy::run(overwrite)?,
-        Task::Switching { overwrite } => switching::run(overwrite)?,
+        Task::Switching { overwrite, resume } => switching::run(overwrite, resume)?,
         Task::Docs { check } => docs::run(check)?,
         Task::Setup => setup::run()?,
     }

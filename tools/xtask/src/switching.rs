@@ -1,7 +1,6 @@
 //! Bit switching on the small Fashion-MNIST transformer: `scrimp switching` into a record, its table and its plot.
 
 use std::fs;
-use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use scrimp_cli::dataset;
@@ -28,12 +27,13 @@ struct Record {
 }
 
 /// Measures, prints, and writes the record if asked to.
-pub(crate) fn run(overwrite: bool) -> Result<()> {
+pub(crate) fn run(overwrite: bool, resume: bool) -> Result<()> {
     let options = Options {
         weights: workspace::path("tools/train/weights"),
-        data: PathBuf::from(workspace::path(dataset::FOLDER)),
+        data: workspace::path(dataset::FOLDER),
         validation: false,
         only: None,
+        resume: resume.then(|| workspace::path("target/switching")),
     };
     let measured = measure(&options)?;
     print!("{}", measured.text());

@@ -267,9 +267,13 @@ impl QuantizedLayer {
         let weights = self.weights(reading);
         let exact = products(source.weight, source.bias, source.x, inputs);
         let got = products(&weights, &reading.bias, source.x, inputs);
-        let clipped = self.codes.iter().filter(|&&q| self.rule.clips(q, reading.width)).count();
-        let ends = self.codes.iter().filter(|&&q| q == i8::MIN || q >= NEST_CAP).count();
-        let saturated = if reading.width == Width::W8 { ends } else { clipped };
+        let saturated = if reading.width == Width::W8 {
+            let ratios =
+                source.weight.chunks(inputs).zip(&self.scale).flat_map(|(row, s)| row.iter().map(move |w| w / s));
+            ratios.filter(|r| !(-128.5..=f32::from(NEST_CAP) + 0.5).contains(r)).count()
+        } else {
+            self.codes.iter().filter(|&&q| self.rule.clips(q, reading.width)).count()
+        };
         let outputs = self.scale.len();
         let mean = mean_row(&exact, outputs);
         let varying: f64 =
@@ -292,7 +296,7 @@ pub struct Quality {
     pub output_db: f64,
     /// The same as a ratio: squared error over variance.
     pub output_error: f64,
-    /// Share of the codes at the end of the range (8 bits) or clamped by the second rounding.
+    /// Share of the weights beyond the range of the codes (8 bits), or of the codes clamped by the second rounding.
     pub saturated: f64,
 }
 
