@@ -24,7 +24,7 @@ use crate::transformer::{Float, Hooks, LAYERS, Layer, Transformer, classes, code
 /// Widths that are measured.
 pub const WIDTHS: [Width; 5] = [Width::W8, Width::W6, Width::W4, Width::W3, Width::W2];
 /// Training pictures that ranges, refits and biases are taken from.
-const CALIBRATION: usize = 200;
+const CALIBRATION: usize = 100;
 /// Mean bits of the mixed plans.
 const MIXES: [f64; 4] = [6.0, 5.0, 4.0, 3.0];
 /// The pixels are codes already: `(p - 73) / (255 * 0.3530)`, 73 the rounded mean.

@@ -4,9 +4,11 @@
 //! ```text
 //! code    q = clamp(round(W / s), -128, 119)                                  s per output channel, may be negative
 //! read    v_l = D_l(q) 2^(8-l)   in units of s
-//! refit   a_l = <W / s, v_l> / <v_l, v_l>                                     least squares, per channel and width
-//! bias    b_l = b + sum_i mean(x_i) (W_i - a_l s v_l,i)                       mean over the calibration rows
+//! refit   a_l = cov(y, p) / var(p), y = W x + b, p = s v_l x                  least squares, per channel and width
+//! bias    b_l = mean(y) - a_l mean(p)                                         both over the calibration rows
 //! ```
+//! The refit is of outputs, not of weights (`<W, v> / <v, v>`): what floor takes off every weight is, behind a layer norm,
+//! nearly constant in the outputs. It belongs to the bias; as a factor it would shrink what the layer says.
 //! Codes stop at 119 so that two nibble planes hold them (16 * 7 + 7). A channel whose longest weight is positive is stored
 //! with the other sign where that makes its step finer: then its scale, hence its multiplier, is negative.
 
@@ -211,29 +213,31 @@ impl QuantizedLayer {
 
     /// Adds a width: what the codes mean there, against `source`.
     pub fn read(&mut self, source: Source<'_>, width: Width, refit: bool, correct_bias: bool) {
-        let inputs = self.inputs();
-        let mean = mean_row(source.x, inputs);
-        let (mut gain, mut bias) = (Vec::new(), Vec::new());
-        let rows = source.weight.chunks(inputs).zip(self.codes.chunks(inputs));
-        for ((row, codes), (&scale, &b)) in rows.zip(self.scale.iter().zip(source.bias)) {
-            let value = |code| f64::from(self.rule.value(code, width));
-            let (mut top, mut bottom) = (0.0, 0.0);
-            for (&w, &code) in row.iter().zip(codes) {
-                top += f64::from(w) / f64::from(scale) * value(code);
-                bottom += value(code) * value(code);
+        let outputs = self.scale.len();
+        let mut reading = Reading { width, gain: vec![1.0; outputs], bias: source.bias.to_vec() };
+        if refit || correct_bias {
+            let y = products(source.weight, source.bias, source.x, self.inputs());
+            let p = products(&self.weights(&reading), &vec![0.0; outputs], source.x, self.inputs());
+            let (mean_y, mean_p) = (mean_row(&y, outputs), mean_row(&p, outputs));
+            let (mut cross, mut own) = (vec![0.0; outputs], vec![0.0; outputs]);
+            for (y, p) in y.chunks(outputs).zip(p.chunks(outputs)) {
+                for o in 0..outputs {
+                    let (y, p) = (f64::from(y[o]) - mean_y[o], f64::from(p[o]) - mean_p[o]);
+                    cross[o] += y * p;
+                    own[o] += p * p;
+                }
             }
-            // A factor that is not positive can only come from a channel that says nothing any more.
-            let factor = if refit && top > 0.0 { (top / bottom) as f32 } else { 1.0 };
-            let lost: f64 = row
-                .iter()
-                .zip(codes)
-                .zip(&mean)
-                .map(|((&w, &code), m)| m * (f64::from(w) - f64::from(factor * scale) * value(code)))
-                .sum();
-            gain.push(factor);
-            bias.push(if correct_bias { b + lost as f32 } else { b });
+            for o in 0..outputs {
+                // A factor that is not positive can only come from a channel that says nothing any more.
+                if refit && cross[o] > 0.0 {
+                    reading.gain[o] = (cross[o] / own[o]) as f32;
+                }
+                if correct_bias {
+                    reading.bias[o] = (mean_y[o] - f64::from(reading.gain[o]) * mean_p[o]) as f32;
+                }
+            }
         }
-        self.readings.push(Reading { width, gain, bias });
+        self.readings.push(reading);
     }
 
     /// The reading of a width.
@@ -326,8 +330,20 @@ fn mean_row(x: &[f32], columns: usize) -> Vec<f64> {
 
 /// `x W' + b`.
 fn products(weight: &[f32], bias: &[f32], x: &[f32], inputs: usize) -> Vec<f32> {
-    let dot = |row: &[f32], w: &[f32]| row.iter().zip(w).map(|(x, w)| x * w).sum::<f32>();
-    x.chunks(inputs).flat_map(|row| weight.chunks(inputs).zip(bias).map(move |(w, b)| b + dot(row, w))).collect()
+    let outputs = bias.len();
+    // `[input][output]`, so that the inner loop is one of vectors.
+    let across: Vec<f32> = (0..weight.len()).map(|n| weight[n % outputs * inputs + n / outputs]).collect();
+    let mut y = Vec::with_capacity(x.len() / inputs * outputs);
+    for row in x.chunks(inputs) {
+        let from = y.len();
+        y.extend_from_slice(bias);
+        for (&x, w) in row.iter().zip(across.chunks(outputs)) {
+            for (y, w) in y[from..].iter_mut().zip(w) {
+                *y += x * w;
+            }
+        }
+    }
+    y
 }
 
 fn encode(w: f32, step: f32) -> i8 {
