@@ -236,6 +236,7 @@ fn check_sums<D: Dispatch>(token: D, layer: &LinearS8, x: &[i8], want: &[i8], ro
     layer.sums_on(token, x, &mut sums, rows).unwrap();
     layer.finish_on(token, &sums, &mut y, rows).unwrap();
     assert_eq!(y, want);
+    let before = sums.clone();
     if layer.width() == Width::W4 && layer.refine_on(token, x, &mut sums, rows).is_ok() {
         let weights = layer.weights();
         let depth = weights.shape().cols();
@@ -245,8 +246,6 @@ fn check_sums<D: Dispatch>(token: D, layer: &LinearS8, x: &[i8], want: &[i8], ro
                 let code = |width: Width| i32::from(weights.code(width, o, i).unwrap()) << width.dropped();
                 (code(Width::W8) - code(Width::W4)) * i32::from(x[r * depth + i])
             };
-            let mut before = vec![0; want.len()];
-            layer.sums_on(token, x, &mut before, rows).unwrap();
             assert_eq!(sum, before[at] + (0..depth).map(residual).sum::<i32>());
         }
     }
@@ -335,7 +334,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn random_layers(seed in 1u64.., outputs in 1usize..40, depth in 1usize..90, rows in 1usize..6) {
-        check_layer(&mut Noise(seed), outputs, depth, rows, seed % 3 > 0);
+        check_layer(&mut Noise(seed), outputs, depth, rows, !seed.is_multiple_of(3));
     }
 }
 
@@ -381,7 +380,7 @@ fn products_of_batches() {
     for i in 0..200 {
         let (rows, depth, cols) = (1 + i % 5, 1 + i % 19, 1 + i * 7 % 37);
         let (l, r) = ([1 + i % 2 * 2, 1 + i / 2 % 2], [1 + i / 4 % 2 * 2, 1 + i / 8 % 2]);
-        let (l_t, r_t) = (i % 3 == 0, i % 4 < 2);
+        let (l_t, r_t) = (i.is_multiple_of(3), i % 4 < 2);
         let lhs_shape = if l_t { [l[0], l[1], depth, rows] } else { [l[0], l[1], rows, depth] };
         let rhs_shape = if r_t { [r[0], r[1], cols, depth] } else { [r[0], r[1], depth, cols] };
         let shape = BatchShape::new(lhs_shape, rhs_shape, l_t, r_t).unwrap();
@@ -600,7 +599,7 @@ fn a_ladder_of_steps() {
     by_steps.measured_energy(5); // nothing was predicted
     by_steps.measured_cycles(0);
     assert_eq!(by_steps.cost(), cost(0, 10));
-    for wrong in [step(2, W8, W4, 1), step(0, W6, W4, 1), step(0, W8, W8, 1), step(0, W8, Width::W8, 1)] {
+    for wrong in [step(2, W8, W4, 1), step(0, W6, W4, 1), step(0, W8, W8, 1), step(0, W4, W8, 1)] {
         assert_eq!(Ladder::new(&[W8, W8], cost(1, 1), &[wrong]).err(), Some(Error::Config { what: Rule::Ladder }));
     }
     assert!(Ladder::new(&[], cost(1, 1), &[]).is_err());

@@ -108,7 +108,7 @@ impl Layout {
                     let xor = if low || r == 3 { 0 } else { 8 };
                     Place { word: group * (depth / 2) + pair, shift: half + 4 * r, xor }
                 } else {
-                    let xor = if r % 2 == 0 && matches!(format, Format::S8) { 0x80 } else { 0 };
+                    let xor = if r.is_multiple_of(2) && matches!(format, Format::S8) { 0x80 } else { 0 };
                     Place { word: group * depth + pair * 2 + r / 2, shift: half + 8 * (r % 2), xor }
                 }
             }
@@ -171,17 +171,66 @@ pub(crate) enum Data<'a> {
 
 /// Stored weights, and the width they are read at.
 ///
-/// Whoever makes one has checked that the data is as long as the shape asks for.
+/// Having one tells you that the data is as long as the shape asks for (a lower plane may be empty), and that neither
+/// side of the shape is zero.
 #[derive(Clone, Copy, Debug)]
 pub struct Codes<'a> {
-    pub(crate) data: Data<'a>,
-    pub(crate) outputs: usize,
-    pub(crate) depth: usize,
+    data: Data<'a>,
+    outputs: usize,
+    depth: usize,
     /// Bits below 8; 0 for plain 4-bit weights.
-    pub(crate) drop: u32,
+    drop: u32,
 }
 
-impl Codes<'_> {
+impl<'a> Codes<'a> {
+    /// All bits of the data; `None` if it is not of the shape.
+    pub(crate) const fn new(data: Data<'a>, outputs: usize, depth: usize) -> Option<Self> {
+        if outputs == 0 || depth == 0 {
+            return None;
+        }
+        let Some(codes) = outputs.checked_mul(depth) else { return None };
+        let fits = match data {
+            Data::Bytes(bytes) => bytes.len() == codes,
+            Data::Nibbles(bytes) | Data::Residuals(bytes) => bytes.len() == codes.div_ceil(2),
+            Data::Planes(high, low) => high.len() == codes.div_ceil(2) && (low.is_empty() || low.len() == high.len()),
+            Data::Packed(format, layout, words, low) => match layout.words(format, outputs, depth) {
+                Some(want) => words.len() == want && (low.is_empty() || low.len() == want),
+                None => false,
+            },
+            Data::PackedResiduals(layout, words) => match layout.words(Format::Nest84, outputs, depth) {
+                Some(want) => words.len() == want,
+                None => false,
+            },
+        };
+        if fits { Some(Self { data, outputs, depth, drop: 0 }) } else { None }
+    }
+
+    /// Without the lowest `drop` bits, 0 to 6.
+    #[inline(always)]
+    pub(crate) const fn at(self, drop: u32) -> Self {
+        Self { drop, ..self }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn data(&self) -> Data<'a> {
+        self.data
+    }
+
+    #[inline(always)]
+    pub(crate) const fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    #[inline(always)]
+    pub(crate) const fn depth(&self) -> usize {
+        self.depth
+    }
+
+    #[inline(always)]
+    pub(crate) const fn dropped(&self) -> u32 {
+        self.drop
+    }
+
     /// One weight as kernels weigh it; 0 outside the shape.
     #[inline(always)]
     pub(crate) const fn get(&self, o: usize, i: usize) -> i8 {
@@ -275,6 +324,7 @@ pub struct OutputsS8<'a> {
     pub(crate) max: i8,
     pub(crate) rounding: Rounding,
     /// Whether every shift is -22 to -1, and no sum with its bias reaches 2^30, and both roundings are asked for.
+    #[allow(dead_code, reason = "backends use what they need")]
     pub(crate) is_plain: bool,
 }
 
@@ -298,11 +348,42 @@ impl OutputsS8<'_> {
 }
 
 /// A fully connected layer on 8-bit activations, checked.
+///
+/// Having one tells you that there is a bias, a mantissa and a shift for each output.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerS8<'a> {
-    pub(crate) codes: Codes<'a>,
-    pub(crate) filter_offset: i32,
-    pub(crate) outputs: OutputsS8<'a>,
+    codes: Codes<'a>,
+    filter_offset: i32,
+    outputs: OutputsS8<'a>,
+}
+
+impl<'a> LayerS8<'a> {
+    /// `None` if the tables have not an entry for each output.
+    pub(crate) const fn new(codes: Codes<'a>, filter_offset: i32, outputs: OutputsS8<'a>) -> Option<Self> {
+        let OutputsS8 { bias, mantissa, shift, .. } = outputs;
+        if bias.len() == codes.outputs && mantissa.len() == codes.outputs && shift.len() == codes.outputs {
+            Some(Self { codes, filter_offset, outputs })
+        } else {
+            None
+        }
+    }
+
+    /// The weights.
+    #[inline(always)]
+    #[must_use]
+    pub const fn codes(&self) -> &Codes<'a> {
+        &self.codes
+    }
+
+    #[inline(always)]
+    pub(crate) const fn filter_offset(&self) -> i32 {
+        self.filter_offset
+    }
+
+    #[inline(always)]
+    pub(crate) const fn outputs(&self) -> &OutputsS8<'a> {
+        &self.outputs
+    }
 }
 
 /// A fully connected layer on 16-bit activations, checked.
@@ -401,7 +482,7 @@ pub(crate) fn row_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums
                 );
             }
         }
-        Data::Nibbles(bytes) if depth % 2 == 0 => {
+        Data::Nibbles(bytes) if depth.is_multiple_of(2) => {
             nibble_rows(
                 bytes.get(start / 2..).unwrap_or(&[]),
                 x,
@@ -411,7 +492,7 @@ pub(crate) fn row_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums
                 |w| w,
             );
         }
-        Data::Residuals(low) if depth % 2 == 0 => {
+        Data::Residuals(low) if depth.is_multiple_of(2) => {
             nibble_rows(
                 low.get(start / 2..).unwrap_or(&[]),
                 x,
@@ -421,7 +502,7 @@ pub(crate) fn row_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums
                 |w| w ^ 0x88,
             );
         }
-        Data::Planes(high, _) if depth % 2 == 0 && codes.drop == 4 => {
+        Data::Planes(high, _) if depth.is_multiple_of(2) && codes.drop == 4 => {
             nibble_rows(
                 high.get(start / 2..).unwrap_or(&[]),
                 x,
@@ -431,7 +512,7 @@ pub(crate) fn row_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums
                 |w| w,
             );
         }
-        Data::Planes(high, low) if depth % 2 == 0 => {
+        Data::Planes(high, low) if depth.is_multiple_of(2) => {
             let planes = (high.get(start / 2..).unwrap_or(&[]), low.get(start / 2..).unwrap_or(&[]));
             plane_rows(codes, planes, x, sums);
         }

@@ -24,7 +24,7 @@ use crate::shape::Rows;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Weights<'a> {
-    data: Data<'a>,
+    codes: Codes<'a>,
     format: Format,
     shape: Rows,
 }
@@ -46,9 +46,17 @@ impl<'a> Weights<'a> {
         Self::bytes(codes, Format::Raw8, shape)
     }
 
+    /// Of data whose length was checked.
+    const fn of(data: Data<'a>, format: Format, shape: Rows) -> Result<Self, Error> {
+        match Codes::new(data, shape.rows(), shape.cols()) {
+            Some(codes) => Ok(Self { codes, format, shape }),
+            None => Err(Error::TooLarge { what: Arg::Weights, max: usize::MAX, got: shape.elements() }),
+        }
+    }
+
     const fn bytes(codes: &'a [i8], format: Format, shape: Rows) -> Result<Self, Error> {
         match shape.check(Arg::Weights, codes.len()) {
-            Ok(()) => Ok(Self { data: Data::Bytes(codes), format, shape }),
+            Ok(()) => Self::of(Data::Bytes(codes), format, shape),
             Err(error) => Err(error),
         }
     }
@@ -59,7 +67,7 @@ impl<'a> Weights<'a> {
     /// As [`Weights::s8`].
     pub const fn s4(packed: &'a [u8], shape: Rows) -> Result<Self, Error> {
         match length(Arg::Weights, shape.elements().div_ceil(2), packed.len()) {
-            Ok(()) => Ok(Self { data: Data::Nibbles(packed), format: Format::S4, shape }),
+            Ok(()) => Self::of(Data::Nibbles(packed), Format::S4, shape),
             Err(error) => Err(error),
         }
     }
@@ -79,7 +87,7 @@ impl<'a> Weights<'a> {
         {
             return Err(error);
         }
-        Ok(Self { data: Data::Planes(high, low), format: Format::Nest84, shape })
+        Self::of(Data::Planes(high, low), Format::Nest84, shape)
     }
 
     /// Weights packed by [`Weights::pack_into`]; `low` is the lower plane of nested ones, or empty.
@@ -106,7 +114,7 @@ impl<'a> Weights<'a> {
                 return Err(error);
             }
         }
-        Ok(Self { data: Data::Packed(format, layout, words, low), format, shape })
+        Self::of(Data::Packed(format, layout, words, low), format, shape)
     }
 
     /// Outputs and inputs.
@@ -124,7 +132,7 @@ impl<'a> Weights<'a> {
     /// The order that they are stored in.
     #[must_use]
     pub const fn layout(&self) -> Layout {
-        match self.data {
+        match self.codes.data() {
             Data::Packed(_, layout, ..) => layout,
             _ => Layout::Rows,
         }
@@ -142,7 +150,7 @@ impl<'a> Weights<'a> {
     }
 
     const fn has_low_plane(&self) -> bool {
-        match self.data {
+        match self.codes.data() {
             Data::Planes(_, low) => !low.is_empty(),
             Data::Packed(_, _, _, low) => !low.is_empty(),
             _ => false,
@@ -153,8 +161,8 @@ impl<'a> Weights<'a> {
     #[must_use]
     pub const fn code(&self, width: Width, output: usize, input: usize) -> Option<i8> {
         match self.codes(width) {
-            Some(codes) if output < codes.outputs && input < codes.depth => {
-                Some(codes.get(output, input) >> codes.drop)
+            Some(codes) if output < codes.outputs() && input < codes.depth() => {
+                Some(codes.get(output, input) >> codes.dropped())
             }
             _ => None,
         }
@@ -166,7 +174,7 @@ impl<'a> Weights<'a> {
     pub const fn sum(&self, width: Width, output: usize) -> i32 {
         let Some(codes) = self.codes(width) else { return 0 };
         let (mut sum, mut i) = (0i32, 0);
-        while i < codes.depth {
+        while i < codes.depth() {
             sum = sum.wrapping_add(codes.get(output, i) as i32);
             i += 1;
         }
@@ -179,7 +187,7 @@ impl<'a> Weights<'a> {
         if !self.has(width) {
             return 0;
         }
-        let plane = match self.data {
+        let plane = match self.codes.data() {
             Data::Bytes(codes) => codes.len(),
             Data::Nibbles(bytes) | Data::Planes(bytes, _) | Data::Residuals(bytes) => bytes.len(),
             Data::Packed(_, _, words, _) | Data::PackedResiduals(_, words) => size_of_val(words),
@@ -194,18 +202,18 @@ impl<'a> Weights<'a> {
             return None;
         }
         let drop = if matches!(self.format, Format::S4) { 0 } else { width.dropped() };
-        Some(Codes { data: self.data, outputs: self.shape.rows(), depth: self.shape.cols(), drop })
+        Some(self.codes.at(drop))
     }
 
     /// The lower plane of nested weights as weights of its own, less 8.
     #[inline(always)]
     pub(crate) const fn residuals(&self) -> Option<Codes<'a>> {
-        let data = match self.data {
+        let data = match self.codes.data() {
             Data::Planes(_, low) if !low.is_empty() => Data::Residuals(low),
             Data::Packed(Format::Nest84, layout, _, low) if !low.is_empty() => Data::PackedResiduals(layout, low),
             _ => return None,
         };
-        Some(Codes { data, outputs: self.shape.rows(), depth: self.shape.cols(), drop: 0 })
+        Codes::new(data, self.shape.rows(), self.shape.cols())
     }
 
     /// Copies the weights at a width into RAM, in a row an output, on the scale of 8 bits (those of [`Format::S4`] as they
@@ -230,9 +238,9 @@ impl<'a> Weights<'a> {
         }
         let Some(from) = self.codes(width) else { return Err(Error::Config { what: Rule::BitWidth }) };
         let (mut o, mut at) = (0, 0);
-        while o < from.outputs {
+        while o < from.outputs() {
             let mut i = 0;
-            while i < from.depth && at < codes.len() {
+            while i < from.depth() && at < codes.len() {
                 codes[at] = from.get(o, i);
                 at += 1;
                 i += 1;
@@ -302,24 +310,24 @@ impl<'a> Weights<'a> {
             at += 1;
         }
         // Padding too, as code 0.
-        let outputs = from.outputs.next_multiple_of(layout.group());
-        let depth = from.depth.next_multiple_of(layout.padding());
+        let outputs = from.outputs().next_multiple_of(layout.group());
+        let depth = from.depth().next_multiple_of(layout.padding());
         let mut o = 0;
         while o < outputs {
             let mut i = 0;
             while i < depth {
                 let code = from.get(o, i);
-                let place = layout.place(format, false, from.depth, o, i);
+                let place = layout.place(format, false, from.depth(), o, i);
                 let bits = match format {
                     Format::S8 | Format::Raw8 => code as u8 ^ place.xor,
-                    Format::S4 => ((code >> from.drop) as u8 & 15) ^ place.xor,
+                    Format::S4 => ((code >> from.dropped()) as u8 & 15) ^ place.xor,
                     Format::Nest84 => (nest(code).0 as u8 & 15) ^ place.xor,
                 };
                 if place.word < words.len() {
                     words[place.word] |= (bits as u32) << (place.shift & 31);
                 }
                 if nests {
-                    let place = layout.place(format, true, from.depth, o, i);
+                    let place = layout.place(format, true, from.depth(), o, i);
                     if place.word < low.len() {
                         low[place.word] |= (nest(code).1 as u32) << (place.shift & 31);
                     }

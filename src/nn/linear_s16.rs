@@ -115,6 +115,16 @@ impl<'a> LinearS16<'a> {
         self.width
     }
 
+    /// The layer at its width as a backend takes it ([`DotRows`]); `None` never happens after `new`.
+    #[must_use]
+    pub const fn layer(&self) -> Option<LayerS16<'a>> {
+        let RequantS16 { bias, mantissa, shift } = self.requant;
+        match self.weights.codes(self.width) {
+            Some(codes) => Some(LayerS16 { codes, bias, mantissa, shift, min: self.min, max: self.max }),
+            None => None,
+        }
+    }
+
     /// The layer at another width: nothing is copied or computed.
     ///
     /// # Errors
@@ -149,9 +159,7 @@ impl<'a> LinearS16<'a> {
         let shape = self.weights.shape();
         length(Arg::X, rows.saturating_mul(shape.cols()), x.len())?;
         length(Arg::Y, rows.saturating_mul(shape.rows()), y.len())?;
-        if let Some(codes) = self.weights.codes(self.width) {
-            let RequantS16 { bias, mantissa, shift } = self.requant;
-            let layer = LayerS16 { codes, bias, mantissa, shift, min: self.min, max: self.max };
+        if let Some(layer) = self.layer() {
             backend.run(Run { layer, x, y });
         }
         Ok(())

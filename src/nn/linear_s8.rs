@@ -25,8 +25,9 @@ pub struct LinearS8<'a> {
     widths: &'a [(Width, Requant<'a>)],
     quant: QuantS8,
     width: Width,
-    requant: Requant<'a>,
     is_plain: bool,
+    /// All of it as a backend takes it at this width.
+    layer: LayerS8<'a>,
 }
 
 impl<'a> LinearS8<'a> {
@@ -56,9 +57,10 @@ impl<'a> LinearS8<'a> {
             is_plain = is_plain && requant.is_plain(depth, &quant);
             i += 1;
         }
-        match widths {
-            [(width, requant), ..] => Ok(Self { weights, widths, quant, width: *width, requant: *requant, is_plain }),
-            [] => Err(Error::Empty { what: Arg::Multiplier }),
+        let [(width, requant), ..] = widths else { return Err(Error::Empty { what: Arg::Multiplier }) };
+        match requant::layer(&weights, *width, requant, &quant, is_plain) {
+            Some(layer) => Ok(Self { weights, widths, quant, width: *width, is_plain, layer }),
+            None => Err(Error::Config { what: Rule::BitWidth }),
         }
     }
 
@@ -72,6 +74,12 @@ impl<'a> LinearS8<'a> {
     #[must_use]
     pub const fn weights(&self) -> Weights<'a> {
         self.weights
+    }
+
+    /// The layer at its width as a backend takes it ([`DotRows`]).
+    #[must_use]
+    pub const fn layer(&self) -> &LayerS8<'a> {
+        &self.layer
     }
 
     /// The layer at another width: nothing is copied or computed.
@@ -93,9 +101,11 @@ impl<'a> LinearS8<'a> {
         let mut i = 0;
         while i < self.widths.len() {
             let (there, requant) = &self.widths[i];
-            if there.bits() == width.bits() {
+            if there.bits() == width.bits()
+                && let Some(layer) = requant::layer(&self.weights, width, requant, &self.quant, self.is_plain)
+            {
                 self.width = width;
-                self.requant = *requant;
+                self.layer = layer;
                 return Ok(());
             }
             i += 1;
@@ -121,10 +131,7 @@ impl<'a> LinearS8<'a> {
     /// As [`LinearS8::run`].
     pub fn run_on<D: Dispatch>(&self, backend: D, x: &[i8], y: &mut [i8], rows: usize) -> Result<(), Error> {
         self.check(rows, Arg::X, x.len(), Arg::Y, y.len())?;
-        // `new` has seen that there is one.
-        if let Some(layer) = requant::layer(&self.weights, self.width, &self.requant, &self.quant, self.is_plain) {
-            backend.run(Run { layer, x, y });
-        }
+        backend.run(Run { layer: &self.layer, x, y });
         Ok(())
     }
 
@@ -164,9 +171,13 @@ impl<'a> LinearS8<'a> {
     /// As [`LinearS8::sums`].
     pub fn sums_on<D: Dispatch>(&self, backend: D, x: &[i8], sums: &mut [i32], rows: usize) -> Result<(), Error> {
         self.check(rows, Arg::X, x.len(), Arg::Sums, sums.len())?;
-        if let Some(codes) = self.weights.codes(self.width) {
-            backend.run(Sums { codes, filter_offset: self.quant.filter_offset, x, sums, is_new: true });
-        }
+        backend.run(Sums {
+            codes: self.layer.codes(),
+            filter_offset: self.layer.filter_offset(),
+            x,
+            sums,
+            is_new: true,
+        });
         Ok(())
     }
 
@@ -186,7 +197,7 @@ impl<'a> LinearS8<'a> {
     pub fn refine_on<D: Dispatch>(&self, backend: D, x: &[i8], sums: &mut [i32], rows: usize) -> Result<(), Error> {
         self.check(rows, Arg::X, x.len(), Arg::Sums, sums.len())?;
         let codes = self.weights.residuals().ok_or(Error::Missing { what: Arg::LowPlane })?;
-        backend.run(Sums { codes, filter_offset: 0, x, sums, is_new: false });
+        backend.run(Sums { codes: &codes, filter_offset: 0, x, sums, is_new: false });
         Ok(())
     }
 
@@ -207,7 +218,7 @@ impl<'a> LinearS8<'a> {
         let outputs = self.weights.shape().rows();
         length(Arg::Sums, rows.saturating_mul(outputs), sums.len())?;
         length(Arg::Y, rows.saturating_mul(outputs), y.len())?;
-        backend.run(Finish { outputs: self.requant.outputs_s8(&self.quant, self.is_plain), sums, y });
+        backend.run(Finish { outputs: self.layer.outputs(), sums, y });
         Ok(())
     }
 
@@ -219,7 +230,7 @@ impl<'a> LinearS8<'a> {
 }
 
 struct Run<'a> {
-    layer: LayerS8<'a>,
+    layer: &'a LayerS8<'a>,
     x: &'a [i8],
     y: &'a mut [i8],
 }
@@ -229,12 +240,12 @@ impl Kernel for Run<'_> {
 
     #[inline(always)]
     fn run<B: Backend>(self, b: B) {
-        DotRows::linear_s8(b, &self.layer, self.x, self.y);
+        DotRows::linear_s8(b, self.layer, self.x, self.y);
     }
 }
 
 struct Sums<'a> {
-    codes: Codes<'a>,
+    codes: &'a Codes<'a>,
     filter_offset: i32,
     x: &'a [i8],
     sums: &'a mut [i32],
@@ -248,17 +259,17 @@ impl Kernel for Sums<'_> {
     fn run<B: Backend>(self, b: B) {
         let Self { codes, filter_offset, x, sums, is_new } = self;
         if is_new {
-            let rows = x.chunks_exact(codes.depth.max(1)).zip(sums.chunks_exact_mut(codes.outputs.max(1)));
+            let rows = x.chunks_exact(codes.depth().max(1)).zip(sums.chunks_exact_mut(codes.outputs().max(1)));
             for (x, sums) in rows {
                 sums.fill(crate::backend::row_term(x, filter_offset));
             }
         }
-        DotRows::add_sums_s8(b, &codes, x, sums);
+        DotRows::add_sums_s8(b, codes, x, sums);
     }
 }
 
 struct Finish<'a> {
-    outputs: OutputsS8<'a>,
+    outputs: &'a OutputsS8<'a>,
     sums: &'a [i32],
     y: &'a mut [i8],
 }

@@ -285,9 +285,7 @@ pub(super) const fn layer<'a>(
     is_plain: bool,
 ) -> Option<LayerS8<'a>> {
     match weights.codes(width) {
-        Some(codes) => {
-            Some(LayerS8 { codes, filter_offset: quant.filter_offset, outputs: requant.outputs_s8(quant, is_plain) })
-        }
+        Some(codes) => LayerS8::new(codes, quant.filter_offset, requant.outputs_s8(quant, is_plain)),
         None => None,
     }
 }

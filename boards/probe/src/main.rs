@@ -9,6 +9,7 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 mod backend;
+mod bits;
 mod fixedpoint;
 #[cfg(target_os = "none")]
 mod gate;
@@ -43,6 +44,7 @@ fn main() {
     softmax_s8::calls();
     stablemax::calls();
     softmax_q::calls();
+    bits::calls();
     nn::calls();
     model::calls();
     lmdvit::calls();

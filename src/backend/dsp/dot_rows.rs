@@ -1,6 +1,276 @@
-//! Products with stored weights.
+//! Products with stored weights in the layout of this backend: activations widened once a row, then the loops of
+//! `leaves_dot`. Counts are in `backend/dsp.md`.
+#![allow(unsafe_code, reason = "leaves in assembly")]
+
+use core::mem::MaybeUninit;
 
 use super::Dsp;
-use crate::backend::DotRows;
+use super::leaves_dot::{self, BLOCK, Tables, Turn};
+use crate::backend::Scalar;
+use crate::backend::dot_rows::{CHUNK, Codes, Data, DotRows, Format, LayerS8, Layout, OutputsS8, row_term};
 
-impl DotRows for Dsp {}
+impl DotRows for Dsp {
+    #[inline(always)]
+    fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+        linear(layer, x, y);
+    }
+
+    #[inline(always)]
+    fn add_sums_s8(self, codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
+        add_sums(codes, x, sums);
+    }
+}
+
+type Leaf = unsafe extern "C" fn(*const u32, *const u32, usize, *mut i32, *const Turn);
+
+/// The loop for weights of a format at a width.
+#[derive(Clone, Copy)]
+struct Loop {
+    leaf: Leaf,
+    words: *const u32,
+    /// Lower plane, or the same.
+    low: *const u32,
+    /// Words of a group for two inputs: 2 of bytes, 1 of nibbles.
+    words_a_pair: usize,
+    /// Words of a group.
+    group: usize,
+    /// What times the sum of activations is taken off.
+    less: i32,
+    drop: u32,
+}
+
+impl Loop {
+    /// `None` if the weights lie otherwise, or there is no loop for the width.
+    #[inline(always)]
+    fn of(codes: &Codes<'_>) -> Option<Self> {
+        let drop = codes.dropped();
+        let (leaf, words, low, words_a_pair, less): (Leaf, &[u32], &[u32], _, _) = match codes.data() {
+            Data::Packed(Format::S8, Layout::Dsp, words, _) => (leaves_dot::s8, words, words, 2, 256),
+            Data::Packed(Format::Raw8, Layout::Dsp, words, _) => {
+                (if drop == 0 { leaves_dot::raw8 } else { leaves_dot::rounded }, words, words, 2, 256)
+            }
+            Data::Packed(Format::S4, Layout::Dsp, words, _) => (leaves_dot::s4, words, words, 1, 16),
+            Data::Packed(Format::Nest84, Layout::Dsp, words, _) if drop == 4 => {
+                (leaves_dot::nest4, words, words, 1, 256)
+            }
+            Data::Packed(Format::Nest84, Layout::Dsp, words, low) if drop == 0 && !low.is_empty() => {
+                (leaves_dot::nest8, words, low, 1, 16)
+            }
+            Data::PackedResiduals(Layout::Dsp, low) => (leaves_dot::residuals, low, low, 1, 16),
+            _ => return None,
+        };
+        let group = codes.depth().div_ceil(16) * 8 * words_a_pair;
+        Some(Self { leaf, words: words.as_ptr(), low: low.as_ptr(), words_a_pair, group, less, drop })
+    }
+
+    /// The doubled sums of the outputs from `first`, a multiple of 4, on, for the inputs of one block from `start` on.
+    ///
+    /// # Safety
+    /// The outputs and inputs are the weights', and `n` is 1 to `CHUNK`.
+    #[inline(always)]
+    unsafe fn run(&self, block: &Block<'_>, start: usize, first: usize, n: usize, sums: &mut Sums) {
+        let at = first / 4 * self.group + start / 2 * self.words_a_pair;
+        let bytes = block.pairs * self.words_a_pair * 4;
+        let in_each_byte = |byte: u32| byte.wrapping_mul(0x0101_0101);
+        let turn = Turn {
+            bytes: bytes as u32,
+            skip: (self.group * 4).wrapping_sub(bytes) as u32,
+            less: block.sum.wrapping_mul(self.less),
+            low: self.low.wrapping_add(at),
+            half: in_each_byte((1 << self.drop) >> 1),
+            mask: in_each_byte((0xFF << self.drop) & 0xFF),
+        };
+        // SAFETY: the groups lie within the planes, which are as long as the shape asks for; the block's pairs and the sums are
+        // there, and none is empty.
+        unsafe {
+            (self.leaf)(
+                self.words.wrapping_add(at),
+                block.pointer(),
+                n.div_ceil(4),
+                sums.as_mut_ptr().cast(),
+                &raw const turn,
+            );
+        }
+    }
+}
+
+/// Room for the activations of a block.
+///
+/// Stands alone, as LLVM clears a structure of which one field is known.
+type Room = MaybeUninit<[u32; BLOCK / 2]>;
+
+/// Room for sums; those of the outputs there are get written.
+type Sums = MaybeUninit<[i32; CHUNK]>;
+
+/// Activations of at most [`BLOCK`] inputs as pairs of halfwords, zeros behind the last one.
+struct Block<'a> {
+    wide: &'a mut Room,
+    pairs: usize,
+    sum: i32,
+}
+
+impl<'a> Block<'a> {
+    #[inline(always)]
+    const fn new(wide: &'a mut Room) -> Self {
+        Self { wide, pairs: 0, sum: 0 }
+    }
+
+    #[inline(always)]
+    const fn pointer(&self) -> *const u32 {
+        self.wide.as_ptr().cast()
+    }
+
+    /// Widens the first elements of `x`.
+    #[inline(always)]
+    fn fill(&mut self, x: &[i8]) {
+        let x = x.get(..BLOCK).unwrap_or(x);
+        let (blocks, tail) = x.as_chunks::<16>();
+        let wide: *mut u32 = self.wide.as_mut_ptr().cast();
+        self.pairs = blocks.len() * 8;
+        self.sum = 0;
+        if !blocks.is_empty() {
+            // SAFETY: that many blocks of `x`, not none, and there are at most `BLOCK` elements.
+            self.sum = unsafe { leaves_dot::widen(blocks.as_ptr().cast(), blocks.len(), wide) };
+        }
+        if !tail.is_empty() {
+            self.fill_tail(tail, wide.wrapping_add(self.pairs));
+        }
+    }
+
+    /// Adds a block of fewer than 16 elements.
+    #[inline(never)]
+    fn fill_tail(&mut self, tail: &[i8], wide: *mut u32) {
+        let mut last = [0i8; 16];
+        for (to, &from) in last.iter_mut().zip(tail) {
+            *to = from;
+        }
+        // SAFETY: one block; `BLOCK` is a multiple of 16, so that there is room for it.
+        let sum = unsafe { leaves_dot::widen(last.as_ptr(), 1, wide) };
+        self.sum = self.sum.wrapping_add(sum);
+        self.pairs += 8;
+    }
+}
+
+#[inline(never)]
+fn linear(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    let codes = layer.codes();
+    let (depth, outputs) = (codes.depth().max(1), codes.outputs().max(1));
+    let Some(inner) = Loop::of(codes) else { return portable(layer, x, y) };
+    if depth > BLOCK || !layer.outputs().is_plain {
+        return slow(&inner, layer, x, y);
+    }
+    let (mut room, mut sums) = (Room::uninit(), Sums::uninit());
+    let mut block = Block::new(&mut room);
+    for (x, y) in x.chunks_exact(depth).zip(y.chunks_exact_mut(outputs)) {
+        block.fill(x);
+        let term = block.sum.wrapping_mul(layer.filter_offset());
+        let mut first = 0;
+        for y in y.chunks_mut(CHUNK) {
+            // SAFETY: the outputs of `y` are the layer's, at most `CHUNK`, and all inputs are one block.
+            unsafe { inner.run(&block, 0, first, y.len(), &mut sums) };
+            plain_outputs(layer.outputs(), first, &mut sums, term, y);
+            first += CHUNK;
+        }
+    }
+}
+
+/// Outputs from `first` on, of doubled sums that are plain.
+#[inline(always)]
+fn plain_outputs(outputs: &OutputsS8<'_>, first: usize, sums: &mut Sums, term: i32, y: &mut [i8]) {
+    let whole = y.len() / 4;
+    let n = y.len();
+    let sums: *mut i32 = sums.as_mut_ptr().cast();
+    if term != 0 {
+        // SAFETY: the loop has written the sums of all `n` outputs.
+        let sums = unsafe { core::slice::from_raw_parts_mut(sums, n) };
+        sums.iter_mut().for_each(|sum| *sum = sum.wrapping_add(term.wrapping_mul(2)));
+    }
+    let tables = Tables {
+        bias: outputs.bias.as_ptr().wrapping_add(first),
+        mantissa: outputs.mantissa.as_ptr().wrapping_add(first),
+        shift: outputs.shift.as_ptr().wrapping_add(first),
+        twice_offset: 2 * outputs.offset + 1,
+    };
+    if whole > 0 {
+        // SAFETY: sums, outputs and tables, which have an entry for each output, are valid for `whole` fours, not none;
+        // `is_plain` says that shifts and sums are within bounds.
+        unsafe { leaves_dot::outputs(sums, y.as_mut_ptr(), whole, &raw const tables) };
+    }
+    if !n.is_multiple_of(4) {
+        // SAFETY: the loop has written the sums of all `n` outputs.
+        let sums = unsafe { core::slice::from_raw_parts(sums, n) };
+        last_outputs(outputs, first, sums, y);
+    }
+    if outputs.min > i8::MIN || outputs.max < i8::MAX {
+        for y in y {
+            *y = (*y).min(outputs.max).max(outputs.min);
+        }
+    }
+}
+
+/// Those behind the last whole four.
+#[inline(never)]
+fn last_outputs(outputs: &OutputsS8<'_>, first: usize, sums: &[i32], y: &mut [i8]) {
+    for ((o, &sum), y) in (first..).zip(sums).zip(y).skip(sums.len() & !3) {
+        *y = outputs.of(o, sum >> 1);
+    }
+}
+
+/// Deeper layers than a block, and multipliers and roundings that the fast outputs do not know.
+#[inline(never)]
+fn slow(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    let codes = layer.codes();
+    for (x, y) in x.chunks_exact(codes.depth().max(1)).zip(y.chunks_exact_mut(codes.outputs().max(1))) {
+        let term = row_term(x, layer.filter_offset());
+        let mut first = 0;
+        for y in y.chunks_mut(CHUNK) {
+            let mut sums = [0; CHUNK];
+            add_blocks(inner, x, first, y.len(), &mut sums);
+            for ((o, &sum), y) in (first..).zip(&sums).zip(y) {
+                *y = layer.outputs().of(o, sum.wrapping_add(term));
+            }
+            first += CHUNK;
+        }
+    }
+}
+
+/// Adds the products of `n` outputs from `first` on, block by block.
+#[inline(always)]
+fn add_blocks(inner: &Loop, x: &[i8], first: usize, n: usize, all: &mut [i32]) {
+    let (mut room, mut sums) = (Room::uninit(), Sums::uninit());
+    let mut block = Block::new(&mut room);
+    let mut start = 0;
+    for x in x.chunks(BLOCK) {
+        block.fill(x);
+        // SAFETY: the outputs are the weights', 1 to `CHUNK`, and so are the inputs.
+        unsafe { inner.run(&block, start, first, n, &mut sums) };
+        // SAFETY: the loop has written the sums of all `n` outputs.
+        let sums = unsafe { core::slice::from_raw_parts(sums.as_ptr().cast::<i32>(), n) };
+        for (all, &sum) in all.iter_mut().zip(sums) {
+            *all = all.wrapping_add(sum >> 1);
+        }
+        start += BLOCK;
+    }
+}
+
+#[inline(never)]
+fn add_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
+    let Some(inner) = Loop::of(codes) else { return portable_sums(codes, x, sums) };
+    for (x, sums) in x.chunks_exact(codes.depth().max(1)).zip(sums.chunks_exact_mut(codes.outputs().max(1))) {
+        let mut first = 0;
+        for sums in sums.chunks_mut(CHUNK) {
+            add_blocks(&inner, x, first, sums.len(), sums);
+            first += CHUNK;
+        }
+    }
+}
+
+#[inline(never)]
+fn portable(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    Scalar.linear_s8(layer, x, y);
+}
+
+#[inline(never)]
+fn portable_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
+    Scalar.add_sums_s8(codes, x, sums);
+}

@@ -6,6 +6,7 @@ mod dot_rows;
 mod f32_rows;
 #[cfg(target_abi = "eabihf")]
 mod fpu;
+mod leaves_dot;
 mod leaves_q;
 mod q_rows;
 mod s8_rows;

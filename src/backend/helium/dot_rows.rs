@@ -1,6 +1,238 @@
-//! Products with stored weights.
+//! Products with stored weights in the layout of this backend: the loops of `leaves_dot`. Counts are in
+//! `backend/helium.md`.
+#![allow(unsafe_code, reason = "leaves in assembly")]
+
+use core::mem::MaybeUninit;
 
 use super::Helium;
-use crate::backend::DotRows;
+use super::leaves_dot::{self, Tables, Turn};
+use crate::backend::Scalar;
+use crate::backend::dot_rows::{Codes, Data, DotRows, Format, LayerS8, Layout, OutputsS8};
 
-impl DotRows for Helium {}
+/// Outputs at a time.
+const CHUNK: usize = 128;
+
+impl DotRows for Helium {
+    #[inline(always)]
+    fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+        linear(layer, x, y);
+    }
+
+    #[inline(always)]
+    fn add_sums_s8(self, codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
+        add_sums(codes, x, sums);
+    }
+}
+
+type Leaf = unsafe extern "C" fn(*const i8, *const u32, *const i32, *mut i32, *const Turn);
+
+/// Room for sums; those of the outputs there are get written.
+type Sums = MaybeUninit<[i32; CHUNK]>;
+
+/// The loop for weights of a format at a width.
+#[derive(Clone, Copy)]
+struct Loop {
+    leaf: Leaf,
+    words: *const u32,
+    /// Lower plane, or the same.
+    low: *const u32,
+    /// Words of a block of 16 inputs of a group: 32 of bytes, 16 of nibbles.
+    words_a_block: usize,
+    /// What times the sum of activations each sum is too large by.
+    excess: i32,
+    /// Whether the loop takes it off itself.
+    is_taken_off: bool,
+    drop: u32,
+}
+
+impl Loop {
+    /// `None` if the weights lie otherwise, or there is no loop for the width.
+    #[inline(always)]
+    fn of(codes: &Codes<'_>) -> Option<Self> {
+        let drop = codes.dropped();
+        let (leaf, words, low, words_a_block, excess, is_taken_off): (Leaf, &[u32], &[u32], _, _, _) =
+            match codes.data() {
+                Data::Packed(Format::S8, Layout::Helium, words, _) => (leaves_dot::s8, words, words, 32, 0, false),
+                Data::Packed(Format::Raw8, Layout::Helium, words, _) => {
+                    (if drop == 0 { leaves_dot::s8 } else { leaves_dot::rounded }, words, words, 32, 0, false)
+                }
+                Data::Packed(Format::S4, Layout::Helium, words, _) => (leaves_dot::s4, words, words, 16, 8, true),
+                Data::Packed(Format::Nest84, Layout::Helium, words, _) if drop == 4 => {
+                    (leaves_dot::nest4, words, words, 16, 0, false)
+                }
+                Data::Packed(Format::Nest84, Layout::Helium, words, low) if drop == 0 && !low.is_empty() => {
+                    (leaves_dot::nest8, words, low, 16, 8, false)
+                }
+                Data::PackedResiduals(Layout::Helium, low) => (leaves_dot::residuals, low, low, 16, 8, true),
+                _ => return None,
+            };
+        Some(Self { leaf, words: words.as_ptr(), low: low.as_ptr(), words_a_block, excess, is_taken_off, drop })
+    }
+
+    /// `sums = start + products` for `groups` groups of eight outputs from `first` on; `total` is the sum of `x`.
+    ///
+    /// The last inputs, if they are no whole block, are a second run over all groups.
+    ///
+    /// # Safety
+    /// `x` is a row of the weights' depth, the outputs are the weights' (or padding of their last group), `start` and
+    /// `sums` have eight elements a group, and there is a group.
+    #[inline(always)]
+    unsafe fn run(&self, x: &[i8], total: i32, first: usize, groups: usize, start: *const i32, sums: *mut i32) {
+        let (whole, tail) = x.as_chunks::<16>();
+        let passed = whole.len() * self.words_a_block;
+        let group = x.len().div_ceil(16) * self.words_a_block;
+        let at = first / 8 * group;
+        let (words, low) = (self.words.wrapping_add(at), self.low.wrapping_add(at));
+        let turn = Turn {
+            blocks: whole.len() as u32,
+            skip: ((group - passed) * 4) as u32,
+            end: sums.wrapping_add(groups * 8),
+            low,
+            half: (1 << self.drop) >> 1,
+            mask: 0xFF << self.drop,
+            first: if self.is_taken_off { total.wrapping_mul(-self.excess) } else { 0 },
+        };
+        if tail.is_empty() {
+            // SAFETY: the blocks of `x`, not none, the groups' words in both planes, which are as long as the shape asks for, and
+            // eight elements a group in `start` and `sums` are there.
+            return unsafe { (self.leaf)(x.as_ptr(), words, start, sums, &raw const turn) };
+        }
+        let mut from = start;
+        let mut first = turn.first;
+        if !whole.is_empty() {
+            // SAFETY: as above.
+            unsafe { (self.leaf)(x.as_ptr(), words, start, sums, &raw const turn) };
+            // The whole blocks have taken off all there is.
+            (from, first) = (sums, 0);
+        }
+        let mut last = [0i8; 16];
+        for (to, &from) in last.iter_mut().zip(tail) {
+            *to = from;
+        }
+        let low = low.wrapping_add(passed);
+        let turn = Turn { blocks: 1, skip: (passed * 4) as u32, low, first, ..turn };
+        // SAFETY: as above, one block; the last group ends with it, and what is skipped then is not read.
+        unsafe { (self.leaf)(last.as_ptr(), words.wrapping_add(passed), from, sums, &raw const turn) };
+    }
+}
+
+/// The sum of a row.
+#[inline(always)]
+fn total(x: &[i8]) -> i32 {
+    // SAFETY: the row.
+    unsafe { leaves_dot::sum(x.as_ptr(), x.len()) }
+}
+
+#[inline(never)]
+fn linear(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    let codes = layer.codes();
+    let outputs = layer.outputs();
+    let Some(inner) = Loop::of(codes) else { return portable(layer, x, y) };
+    let excess = if inner.is_taken_off { 0 } else { inner.excess };
+    let factor = layer.filter_offset().wrapping_sub(excess);
+    let mut room = Sums::uninit();
+    let sums: *mut i32 = room.as_mut_ptr().cast();
+    for (x, y) in x.chunks_exact(codes.depth().max(1)).zip(y.chunks_exact_mut(codes.outputs().max(1))) {
+        let sum = if inner.is_taken_off || factor != 0 { total(x) } else { 0 };
+        // What is the same for all outputs of the row.
+        let term = sum.wrapping_mul(factor);
+        let mut first = 0;
+        for y in y.chunks_mut(CHUNK) {
+            let groups = y.len() / 8;
+            let bias = outputs.bias.as_ptr().wrapping_add(first);
+            if y.len().is_multiple_of(8) {
+                // SAFETY: `x` is a row, the outputs of `y` are the layer's, and there is a bias for each of them.
+                unsafe { inner.run(x, sum, first, groups, bias, sums) };
+            } else {
+                // SAFETY: as above.
+                let bias = unsafe { core::slice::from_raw_parts(bias, y.len()) };
+                with_term(&inner, x, sum, first, bias, 0, sums);
+            }
+            quantize(outputs, first, sums, term, y);
+            first += CHUNK;
+        }
+    }
+}
+
+/// Outputs from `first` on, of sums with their bias and without `term`.
+#[inline(always)]
+fn quantize(outputs: &OutputsS8<'_>, first: usize, sums: *const i32, term: i32, y: &mut [i8]) {
+    let tables = Tables {
+        mantissa: outputs.mantissa.as_ptr().wrapping_add(first),
+        term,
+        shift: outputs.shift.as_ptr().wrapping_add(first),
+        offset: outputs.offset,
+        min: outputs.min.into(),
+        max: outputs.max.into(),
+    };
+    if outputs.is_plain {
+        // SAFETY: sums, outputs and tables, which have an entry for each output, are valid for all of `y`; `is_plain` says that
+        // shifts are within bounds.
+        unsafe { leaves_dot::outputs(sums, y.as_mut_ptr(), y.len(), &raw const tables) };
+    } else {
+        // SAFETY: the loop has written a sum for each output.
+        let sums = unsafe { core::slice::from_raw_parts(sums, y.len()) };
+        quantize_slowly(outputs, first, sums, term, y);
+    }
+}
+
+/// With multipliers and roundings that the fast outputs do not know.
+#[inline(never)]
+fn quantize_slowly(outputs: &OutputsS8<'_>, first: usize, sums: &[i32], term: i32, y: &mut [i8]) {
+    let tables = outputs.mantissa.iter().zip(outputs.shift).skip(first);
+    for ((&sum, y), (&mantissa, &shift)) in sums.iter().zip(y).zip(tables) {
+        *y = outputs.quantize(sum.wrapping_add(term), mantissa, shift);
+    }
+}
+
+/// Starts from the biases and one number more; the last group may have fewer than eight outputs.
+#[inline(never)]
+fn with_term(inner: &Loop, x: &[i8], sum: i32, first: usize, bias: &[i32], term: i32, sums: *mut i32) {
+    let mut start = Sums::uninit();
+    let from: *mut i32 = start.as_mut_ptr().cast();
+    let groups = bias.len().div_ceil(8).min(CHUNK / 8);
+    // SAFETY: the room of `start`; integers may have any value.
+    let all = unsafe { core::slice::from_raw_parts_mut(from, groups * 8) };
+    for (start, &bias) in all.iter_mut().zip(bias) {
+        *start = bias.wrapping_add(term);
+    }
+    if let Some(padding) = all.get_mut(bias.len()..) {
+        padding.fill(0);
+    }
+    if groups > 0 {
+        // SAFETY: `x` is a row of the weights' depth, the outputs are those of `bias` and the padding of their last group, for
+        // which `start` and `sums` have room.
+        unsafe { inner.run(x, sum, first, groups, from, sums) };
+    }
+}
+
+#[inline(never)]
+fn add_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
+    let Some(inner) = Loop::of(codes) else { return portable_sums(codes, x, sums) };
+    let mut room = Sums::uninit();
+    let from: *mut i32 = room.as_mut_ptr().cast();
+    for (x, sums) in x.chunks_exact(codes.depth().max(1)).zip(sums.chunks_exact_mut(codes.outputs().max(1))) {
+        let sum = if inner.excess != 0 { total(x) } else { 0 };
+        let term = if inner.is_taken_off { 0 } else { sum.wrapping_mul(-inner.excess) };
+        let mut first = 0;
+        for sums in sums.chunks_mut(CHUNK) {
+            with_term(&inner, x, sum, first, sums, term, from);
+            // SAFETY: the loop has written a sum for each output.
+            let from = unsafe { core::slice::from_raw_parts(from, sums.len()) };
+            for (sum, &from) in sums.iter_mut().zip(from) {
+                *sum = from;
+            }
+            first += CHUNK;
+        }
+    }
+}
+
+#[inline(never)]
+fn portable(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    Scalar.linear_s8(layer, x, y);
+}
+
+#[inline(never)]
+fn portable_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
+    Scalar.add_sums_s8(codes, x, sums);
+}

@@ -4,6 +4,7 @@
 
 mod dot_rows;
 mod f32_rows;
+mod leaves_dot;
 mod leaves_q;
 mod q_rows;
 mod s8_rows;

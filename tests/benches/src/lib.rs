@@ -4,6 +4,7 @@
 //! an emulator with `-icount` it counts instructions, and is the same each time.
 #![no_std]
 
+mod linear;
 mod meter;
 mod noise;
 mod softmax;
@@ -23,20 +24,22 @@ pub const ROWS: usize = 8;
 pub struct Bench {
     /// The public function or type, in snake case.
     pub kernel: &'static str,
-    /// Elements of a row.
+    /// Elements of a row, or of a side of a square matrix.
     pub n: usize,
+    /// What the units are divided by: elements, or products.
+    work: usize,
     /// Bytes of stack that it needs at least.
     pub ram: usize,
     body: fn(usize, &mut Meter),
 }
 
 impl Bench {
-    /// Units ([`scrimp_rt::UNIT`]) an element.
+    /// Units ([`scrimp_rt::UNIT`]) an element, or a multiply-accumulate.
     #[must_use]
     pub fn run(&self) -> f64 {
         let mut meter = Meter::new();
         (self.body)(self.n, &mut meter);
-        meter.mean() / self.n as f64
+        meter.mean() / self.work as f64
     }
 }
 
@@ -46,7 +49,7 @@ const KIB: usize = 1024;
 pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     let mut bench = |kernel, sizes: &[usize], bytes_an_element, body| {
         for &n in sizes {
-            visit(&Bench { kernel, n, ram: n * bytes_an_element + 4 * KIB, body });
+            visit(&Bench { kernel, n, work: n, ram: n * bytes_an_element + 4 * KIB, body });
         }
     };
     bench("softmax_f32", &[64, 256, 1000], 8, softmax::f32);
@@ -68,4 +71,15 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     bench("log_softmax_f32", &[256], 8, softmax::log_softmax);
     bench("online_softmax", &[256], 8, softmax::online);
     bench("softmax_f32_scaled", &[256], 8, softmax::scaled);
+    let mut layer = |kernel, body| {
+        for n in [32, 64, 256] {
+            // Weights row by row and packed, each as bytes and as planes.
+            visit(&Bench { kernel, n, work: n * n, ram: n * n * 4 + n * 20 + 4 * KIB, body });
+        }
+    };
+    layer("linear_s8", linear::s8);
+    layer("linear_s4", linear::s4);
+    layer("linear_nest8", linear::nest8);
+    layer("linear_nest4", linear::nest4);
+    layer("linear_raw3", linear::raw3);
 }

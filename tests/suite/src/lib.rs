@@ -4,6 +4,7 @@
 //! (host) and `examples/conformance.rs` (host and boards).
 #![no_std]
 
+mod bits;
 mod buffer;
 mod failure;
 mod lmdvit;
@@ -93,6 +94,12 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
         case("softmax_q", 5 * KIB, softmax_q::q);
         case("two_pass_q", 5 * KIB, softmax_q::two_pass);
         case("stablemax_q", 5 * KIB, softmax_q::stable);
+    }
+    if part::BITS {
+        case("linear_s8", 7 * KIB, bits::linear);
+        case("linear_s8_wide", 80 * KIB, bits::linear_wide);
+        case("linear_s16", 6 * KIB, bits::linear_s16);
+        case("batch_matmul_s8", 4 * KIB, bits::batch_matmul);
     }
     if part::NN {
         case("linear", 8 * KIB, nn::linear);

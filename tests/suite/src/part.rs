@@ -3,7 +3,7 @@
 //! All of them, unless `SCRIMP_SUITE` names some, with commas between: the flash of a micro:bit does not hold them all. Then
 //! xtask builds the parts that the board's `SCRIMP_SUITE_PARTS` lists one after the other.
 
-const PARTS: [&str; 3] = ["softmax", "fixed", "nn"];
+const PARTS: [&str; 4] = ["softmax", "fixed", "nn", "bits"];
 const CHOSEN: Option<&str> = option_env!("SCRIMP_SUITE");
 
 /// Softmax in f32.
@@ -12,6 +12,9 @@ pub(crate) const SOFTMAX: bool = is_chosen("softmax");
 pub(crate) const FIXED: bool = is_chosen("fixed");
 /// Layers and LMD-ViT.
 pub(crate) const NN: bool = is_chosen("nn");
+
+/// Integer layers at every width.
+pub(crate) const BITS: bool = is_chosen("bits");
 
 const fn is_chosen(part: &str) -> bool {
     let Some(chosen) = CHOSEN else { return true };

@@ -24,11 +24,17 @@ pub fn masked(q: i8, width: u32) -> i8 {
 /// What is common to a layer's outputs, in TFLite's terms.
 #[derive(Clone, Copy, Debug)]
 pub struct Layer {
+    /// Added to every input.
     pub input_offset: i32,
+    /// Added to every weight.
     pub filter_offset: i32,
+    /// Added to every output.
     pub output_offset: i32,
+    /// The least output.
     pub min: i32,
+    /// The largest output.
     pub max: i32,
+    /// Whether requantization rounds once.
     pub single: bool,
 }
 

@@ -102,12 +102,15 @@ fn count(board: &Board) -> Result<Vec<Record>> {
     let figures = run.stdout.lines().skip(1).map(|line| {
         let mut words = line.splitn(4, ' ');
         let mut word = || words.next().with_context(|| format!("not a figure: {line}"));
+        let kernel = word()?.to_owned();
+        // Layers are counted a multiply-accumulate.
+        let unit = if kernel.starts_with("linear_") { "instructions/MAC" } else { "instructions/element" };
         Ok(Record {
-            kernel: word()?.to_owned(),
+            kernel,
             board: board.name.clone(),
             backend: board.backend.clone(),
             n: word()?.parse().with_context(|| line.to_owned())?,
-            unit: "instructions/element".into(),
+            unit: unit.into(),
             value: word()?.parse().with_context(|| line.to_owned())?,
             peer: word().ok().map(str::to_owned),
             rustc: rustc.clone(),

@@ -1,5 +1,6 @@
 //! `scrimp replay`: runs cases that other implementations wrote (`kernel-vectors/1`) through the library.
 
+mod bits;
 mod ops;
 mod vectors;
 

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail, ensure};
 use scrimp::softmax::{log_softmax_f32, log_stablemax_f32, softmax_f32, stablemax_f32};
 use scrimp::{Error, LogSoftmaxS8, Rows, SoftmaxS8, SoftmaxS16};
 
+use super::bits;
 use super::vectors::{Case, Params, Tensor, Values};
 
 type Outputs = Vec<(&'static str, Values)>;
@@ -26,6 +27,12 @@ pub(super) fn run(case: &Case) -> Result<Outputs> {
             let softmax = log_softmax_s8(&params)?;
             rows(case, Tensor::i8, |x, y, rows| softmax.run(x, y, rows)).map(Values::I8)
         }
+        "fully_connected_s8" => bits::fully_connected_s8(case, &params, false),
+        "fully_connected_s4" => bits::fully_connected_s8(case, &params, true),
+        "fully_connected_s16" => bits::fully_connected_s16(case, &params),
+        "batch_matmul_s8" => bits::batch_matmul_s8(case, &params),
+        "batch_matmul_s16" => bits::batch_matmul_s16(case, &params),
+        "double_round" => bits::double_round(case, &params),
         op => bail!("operator {op} is unknown"),
     }?;
     params.finish()?;

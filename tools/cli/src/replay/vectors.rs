@@ -102,6 +102,31 @@ impl Tensor {
         Ok(self.data.iter().map(|n| n.0 as i16).collect())
     }
 
+    pub(super) fn i32(&self) -> Result<Vec<i32>> {
+        self.only("i32")?;
+        Ok(self.data.iter().map(|n| n.0 as i32).collect())
+    }
+
+    /// Of 32 or 64 bits.
+    pub(super) fn i64(&self) -> Result<Vec<i64>> {
+        if self.kind != "i32" {
+            self.only("i64")?;
+        }
+        Ok(self.data.iter().map(|n| n.0 as i64).collect())
+    }
+
+    /// Two weights of 4 bits in a byte.
+    pub(super) fn packed_i4(&self) -> Result<Vec<u8>> {
+        self.only("i4-packed")?;
+        Ok(self.data.iter().map(|n| n.0 as u8).collect())
+    }
+
+    /// The four axes of a batch of matrices.
+    pub(super) fn batch(&self) -> Result<[usize; 4]> {
+        let shape = self.shape.as_slice().try_into();
+        shape.with_context(|| format!("four axes are needed, the shape is {:?}", self.shape))
+    }
+
     fn only(&self, kind: &str) -> Result<()> {
         ensure!(self.kind == kind, "type {} where {kind} is needed", self.kind);
         Ok(())
@@ -157,6 +182,29 @@ impl<'a> Params<'a> {
         let integer = real as i32;
         ensure!(f64::from(integer).total_cmp(&real).is_eq(), "parameter {name} is not an i32: {real}");
         Ok(Some(integer))
+    }
+
+    /// An integer that must be there.
+    pub(super) fn needed(&self, name: &str) -> Result<i32> {
+        self.integer(name)?.with_context(|| format!("no parameter {name}"))
+    }
+
+    /// One integer, or a list of them, that must be there.
+    pub(super) fn integers(&self, name: &str) -> Result<Vec<i32>> {
+        let Some((name, Value::Array(list))) = self.all.get_key_value(name) else {
+            return Ok(vec![self.needed(name)?]);
+        };
+        self.asked.borrow_mut().insert(name);
+        let integer = |value: &Value| value.as_i64().and_then(|integer| i32::try_from(integer).ok());
+        let integers: Option<Vec<_>> = list.iter().map(integer).collect();
+        integers.with_context(|| format!("parameter {name} is not a list of i32"))
+    }
+
+    /// Yes or no, that must be there.
+    pub(super) fn flag(&self, name: &str) -> Result<bool> {
+        let (name, value) = self.all.get_key_value(name).with_context(|| format!("no parameter {name}"))?;
+        self.asked.borrow_mut().insert(name);
+        value.as_bool().with_context(|| format!("parameter {name} is neither true nor false"))
     }
 
     /// Fails if a parameter was not asked for.

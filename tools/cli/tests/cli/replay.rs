@@ -65,3 +65,31 @@ fn a_bad_file_is_refused() {
         assert!(stderr.contains(named), "{stderr}");
     }
 }
+
+#[test]
+fn the_vectors_of_the_integer_layers_pass() {
+    let vectors = |file: &str| format!("{}/../../tests/vectors/{file}.json", env!("CARGO_MANIFEST_DIR"));
+    for (file, passed) in [
+        ("bits/double_round", 6),
+        ("cmsis-nn/fully_connected_s8", 4),
+        ("cmsis-nn/fully_connected_s4", 3),
+        ("cmsis-nn/fully_connected_s16", 1),
+        ("cmsis-nn/batch_matmul_s8", 3),
+        ("cmsis-nn/batch_matmul_s16", 3),
+    ] {
+        let run = Folder::new().run(&["replay", &vectors(file)]);
+        assert_eq!((run.code, run.stdout), (Some(0), format!("{passed} passed, 0 failed\n")), "{file}");
+    }
+}
+
+#[test]
+fn a_layer_with_a_parameter_too_many_is_refused() {
+    let text = r#"{"schema": "kernel-vectors/1", "origin": "by hand", "license": "CC0-1.0", "cases": [{"name": "one",
+        "op": "double_round", "params": {"from": 8, "to": 4, "half": "even"}, "inputs": {"x": {"type": "i8", "shape": [1],
+        "data": [8]}}, "outputs": {"y": {"type": "i8", "shape": [1], "data": [1]}}, "tolerance": {"lsb": 0}}]}"#;
+    let (code, stdout, _) = replay(text);
+    assert_eq!(code, Some(1));
+    assert!(stdout.contains("unknown parameter half"), "{stdout}");
+    let (code, stdout, _) = replay(&text.replace(r#", "half": "even""#, ""));
+    assert_eq!((code, stdout.as_str()), (Some(0), "1 passed, 0 failed\n"));
+}

@@ -1,0 +1,501 @@
+//! The loops of `dot_rows` in assembly: four outputs at a time, which share words, sixteen inputs a turn.
+//!
+//! Two outputs in a halfword (`256 a + b + 128`): `smlad` with the word gives both sums mixed, `uxtb16` and `smlad` the sum of
+//! `b` alone, so 3 instructions are 4 products. Four nibbles in a halfword: the same with masks, 7 for 8 products. Sums
+//! that are mixed may wrap, as only their difference counts; hence at most [`BLOCK`] inputs at a time.
+//!
+//! Naked functions do not get the target's features from the compiler, hence `.arch` in each.
+#![allow(unsafe_code, reason = "naked functions")]
+
+use core::arch::naked_asm;
+
+/// Inputs at a time: 496 * 128 * 128 is below 2^23.
+pub(super) const BLOCK: usize = 496;
+
+/// What a loop needs besides its pointers.
+#[repr(C)]
+pub(super) struct Turn {
+    /// Bytes of one group's weights in this block.
+    pub(super) bytes: u32,
+    /// Bytes from there to the next group.
+    pub(super) skip: u32,
+    /// What is taken off the sums of offset weights, for each loop another multiple of the sum of activations.
+    pub(super) less: i32,
+    /// Lower plane.
+    pub(super) low: *const u32,
+    /// Half a step of the width in each byte.
+    pub(super) half: u32,
+    /// The width's bits in each byte.
+    pub(super) mask: u32,
+}
+
+/// Widens `blocks` of 16 activations to halfwords, in the pairs (0, 2), (1, 3) of each four; gives their sum. 27
+/// instructions a block.
+///
+/// # Safety
+/// `x` is valid for that many blocks, not none, `wide` for as many.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn widen(x: *const i8, blocks: usize, wide: *mut u32) -> i32 {
+    naked_asm!(
+        ".arch armv7e-m",
+        "push {{r4-r6, lr}}",
+        "movs r6, #0",
+        "mov r12, #0x00010001",
+        "2:",
+        ".rept 4",
+        "ldr r3, [r0], #4",
+        "sxtb16 r4, r3",
+        "sxtb16 r5, r3, ror #8",
+        "smlad r6, r4, r12, r6",
+        "smlad r6, r5, r12, r6",
+        "strd r4, r5, [r2], #8",
+        ".endr",
+        "subs r1, #1",
+        "bne 2b",
+        "mov r0, r6",
+        "pop {{r4-r6, pc}}",
+    )
+}
+
+/// Two outputs in each halfword of a word, for the two words that belong to one pair of activations.
+macro_rules! two_words {
+    ($w0:literal, $w1:literal, $x:literal) => {
+        concat!(
+            "smlad r9, ",
+            $w0,
+            ", ",
+            $x,
+            ", r9\n",
+            "uxtb16 ",
+            $w0,
+            ", ",
+            $w0,
+            "\n",
+            "smlad r8, ",
+            $w0,
+            ", ",
+            $x,
+            ", r8\n",
+            "smlad r11, ",
+            $w1,
+            ", ",
+            $x,
+            ", r11\n",
+            "uxtb16 ",
+            $w1,
+            ", ",
+            $w1,
+            "\n",
+            "smlad r10, ",
+            $w1,
+            ", ",
+            $x,
+            ", r10\n"
+        )
+    };
+}
+
+/// The frame of all loops. Before the inner loop: r0 weights, r1 activations, r8 to r11 zero. Behind it: r2 to take
+/// off, r8 to r11 the outputs, doubled.
+///
+/// On the stack: activations, `less`, bytes of a group, bytes between groups, groups, sums, end of the group's weights.
+macro_rules! loop_of {
+    ([$($before:literal),*], [$($inner:expr),* $(,)?], [$($after:literal),* $(,)?]) => {
+        naked_asm!(
+            ".arch armv7e-m",
+            "push {{r4-r11, lr}}",
+            "sub sp, #28",
+            "ldr r4, [sp, #64]",
+            "ldr r5, [r4, #8]",
+            "str r1, [sp]",
+            "str r5, [sp, #4]",
+            "ldrd r6, r7, [r4]",
+            "strd r6, r7, [sp, #8]",
+            "strd r2, r3, [sp, #16]",
+            $($before,)*
+            "add r5, r0, r6",
+            "str r5, [sp, #24]",
+            "mov r8, #0",
+            "3:",
+            "mov r9, r8",
+            "mov r10, r8",
+            "mov r11, r8",
+            "2:",
+            $($inner,)*
+            "ldr r4, [sp, #24]",
+            "cmp r0, r4",
+            "bne 2b",
+            "ldm sp, {{r1, r2, r4, r5, r6, r7}}",
+            $($after,)*
+            "stm r7!, {{r8-r11}}",
+            "mov r8, #0",
+            "add r0, r5",
+            "add r4, r0",
+            "subs r6, #1",
+            "str r4, [sp, #24]",
+            "strd r6, r7, [sp, #16]",
+            "bne 3b",
+            "add sp, #28",
+            "pop {{r4-r11, pc}}",
+        )
+    };
+}
+
+/// 8-bit weights, the lower bytes with 128 added; takes off 256 times the sum. 57 instructions for 64 products.
+///
+/// # Safety
+/// `w` is valid for `groups` groups as `turn` says, not none and not of no bytes, `x` for as many pairs as a group has
+/// words of two, `sums` for four elements a group.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn s8(w: *const u32, x: *const u32, groups: usize, sums: *mut i32, turn: *const Turn) {
+    loop_of!(
+        [],
+        [
+            "ldm r1!, {{r2, r3, r12, lr}}",
+            "ldm r0!, {{r4-r7}}",
+            two_words!("r4", "r5", "r2"),
+            two_words!("r6", "r7", "r3"),
+            "ldm r0!, {{r4-r7}}",
+            two_words!("r4", "r5", "r12"),
+            two_words!("r6", "r7", "lr"),
+            "ldm r1!, {{r2, r3, r12, lr}}",
+            "ldm r0!, {{r4-r7}}",
+            two_words!("r4", "r5", "r2"),
+            two_words!("r6", "r7", "r3"),
+            "ldm r0!, {{r4-r7}}",
+            two_words!("r4", "r5", "r12"),
+            two_words!("r6", "r7", "lr"),
+        ],
+        [
+            "sub r9, r9, r8",
+            "sub r11, r11, r10",
+            "asr r9, #7",
+            "asr r11, #7",
+            "rsb r8, r2, r8, lsl #1",
+            "rsb r10, r2, r10, lsl #1",
+        ]
+    )
+}
+
+/// As [`s8`] for weights as they are, the lower bytes made so on the way. 73 instructions for 64 products.
+///
+/// # Safety
+/// As [`s8`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn raw8(w: *const u32, x: *const u32, groups: usize, sums: *mut i32, turn: *const Turn) {
+    loop_of!(
+        [],
+        [
+            ".rept 4",
+            "ldrd r2, r3, [r1], #8",
+            "ldm r0!, {{r4-r7}}",
+            "eor r4, #0x00800080",
+            "eor r5, #0x00800080",
+            "eor r6, #0x00800080",
+            "eor r7, #0x00800080",
+            two_words!("r4", "r5", "r2"),
+            two_words!("r6", "r7", "r3"),
+            ".endr",
+        ],
+        [
+            "sub r9, r9, r8",
+            "sub r11, r11, r10",
+            "asr r9, #7",
+            "asr r11, #7",
+            "rsb r8, r2, r8, lsl #1",
+            "rsb r10, r2, r10, lsl #1",
+        ]
+    )
+}
+
+/// As [`raw8`], the weights rounded to a width on the way. 107 instructions for 64 products.
+///
+/// # Safety
+/// As [`s8`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn rounded(
+    w: *const u32,
+    x: *const u32,
+    groups: usize,
+    sums: *mut i32,
+    turn: *const Turn,
+) {
+    loop_of!(
+        ["ldrd r12, lr, [r4, #16]"],
+        [
+            ".rept 4",
+            "ldrd r2, r3, [r1], #8",
+            "ldm r0!, {{r4-r7}}",
+            ".irp w, r4, r5, r6, r7",
+            "qadd8 \\w, \\w, r12",
+            "and \\w, \\w, lr",
+            "eor \\w, #0x00800080",
+            ".endr",
+            two_words!("r4", "r5", "r2"),
+            two_words!("r6", "r7", "r3"),
+            ".endr",
+        ],
+        [
+            "sub r9, r9, r8",
+            "sub r11, r11, r10",
+            "asr r9, #7",
+            "asr r11, #7",
+            "rsb r8, r2, r8, lsl #1",
+            "rsb r10, r2, r10, lsl #1",
+        ]
+    )
+}
+
+/// Four outputs in each halfword of a word.
+macro_rules! four_outputs {
+    ($w:literal, $x:literal) => {
+        concat!(
+            "smlad r11, ",
+            $w,
+            ", ",
+            $x,
+            ", r11\n",
+            "and ",
+            $w,
+            ", ",
+            $w,
+            ", r3\n",
+            "smlad r10, ",
+            $w,
+            ", ",
+            $x,
+            ", r10\n",
+            "uxtb16 ",
+            $w,
+            ", ",
+            $w,
+            "\n",
+            "smlad r9, ",
+            $w,
+            ", ",
+            $x,
+            ", r9\n",
+            "and ",
+            $w,
+            ", ",
+            $w,
+            ", #0x000F000F\n",
+            "smlad r8, ",
+            $w,
+            ", ",
+            $x,
+            ", r8\n"
+        )
+    };
+}
+
+/// The loop over words of four outputs, each of them first changed by `$change`.
+macro_rules! nibbles {
+    ([$($change:literal),*], [$($after:literal),* $(,)?]) => {
+        loop_of!(
+            ["movw r3, #0x0FFF", "movt r3, #0x0FFF"],
+            [
+                ".rept 2",
+                "ldm r0!, {{r4-r7}}",
+                $($change,)*
+                "ldrd r2, r12, [r1], #8",
+                four_outputs!("r4", "r2"),
+                four_outputs!("r5", "r12"),
+                "ldrd r2, r12, [r1], #8",
+                four_outputs!("r6", "r2"),
+                four_outputs!("r7", "r12"),
+                ".endr",
+            ],
+            [$($after),*]
+        )
+    };
+}
+
+/// 4-bit weights, the lower three of four with 8 added; takes off 16 times the sum. 65 instructions for 64 products.
+///
+/// # Safety
+/// As [`s8`], with words of four outputs.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn s4(w: *const u32, x: *const u32, groups: usize, sums: *mut i32, turn: *const Turn) {
+    nibbles!(
+        [],
+        [
+            "sub r11, r11, r10",
+            "sub r10, r10, r9",
+            "sub r9, r9, r8",
+            "asr r11, #11",
+            "rsb r10, r2, r10, asr #7",
+            "rsb r9, r2, r9, asr #3",
+            "rsb r8, r2, r8, lsl #1",
+        ]
+    )
+}
+
+/// As [`s4`] for a lower plane, where all four nibbles have 8 added. 73 instructions for 64 products.
+///
+/// # Safety
+/// As [`s4`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn residuals(
+    w: *const u32,
+    x: *const u32,
+    groups: usize,
+    sums: *mut i32,
+    turn: *const Turn,
+) {
+    nibbles!(
+        ["eor r4, #0x80008000", "eor r5, #0x80008000", "eor r6, #0x80008000", "eor r7, #0x80008000"],
+        [
+            "sub r11, r11, r10",
+            "sub r10, r10, r9",
+            "sub r9, r9, r8",
+            "asr r11, #11",
+            "rsb r10, r2, r10, asr #7",
+            "rsb r9, r2, r9, asr #3",
+            "rsb r8, r2, r8, lsl #1",
+        ]
+    )
+}
+
+/// The upper plane of nested weights, on the scale of 8 bits; takes off 256 times the sum. 65 instructions for 64 products.
+///
+/// # Safety
+/// As [`s4`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn nest4(w: *const u32, x: *const u32, groups: usize, sums: *mut i32, turn: *const Turn) {
+    nibbles!(
+        [],
+        [
+            "sub r11, r11, r10",
+            "sub r10, r10, r9",
+            "sub r9, r9, r8",
+            "asr r11, #7",
+            "rsb r10, r2, r10, asr #3",
+            "rsb r9, r2, r9, lsl #1",
+            "rsb r8, r2, r8, lsl #5",
+        ]
+    )
+}
+
+/// Both planes of one word merged to bytes: of outputs 3 and 1, then of 2 and 0.
+macro_rules! merged {
+    ($high:literal, $low:literal, $x:literal) => {
+        concat!(
+            "eor r12, ",
+            $high,
+            ", ",
+            $low,
+            ", lsr #4\n",
+            "and r12, r12, #0x0F0F0F0F\n",
+            "eor r12, ",
+            $high,
+            ", r12\n",
+            "smlad r11, r12, ",
+            $x,
+            ", r11\n",
+            "uxtb16 r12, r12\n",
+            "smlad r9, r12, ",
+            $x,
+            ", r9\n",
+            "eor r12, ",
+            $low,
+            ", ",
+            $high,
+            ", lsl #4\n",
+            "and r12, r12, #0xF0F0F0F0\n",
+            "eor r12, ",
+            $low,
+            ", r12\n",
+            "eor r12, r12, #0x80008000\n",
+            "smlad r10, r12, ",
+            $x,
+            ", r10\n",
+            "uxtb16 r12, r12\n",
+            "smlad r8, r12, ",
+            $x,
+            ", r8\n"
+        )
+    };
+}
+
+/// Nested weights at 8 bits; takes off 16 and 272 times the sum, `turn.less` being 16 times. 119 instructions for 64
+/// products.
+///
+/// # Safety
+/// As [`s4`], and `turn.low` is the lower plane, as long as the upper one.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn nest8(w: *const u32, x: *const u32, groups: usize, sums: *mut i32, turn: *const Turn) {
+    loop_of!(
+        ["ldr lr, [r4, #12]"],
+        [
+            ".rept 4",
+            "ldrd r4, r5, [r0], #8",
+            "ldrd r6, r7, [lr], #8",
+            "ldrd r2, r3, [r1], #8",
+            merged!("r4", "r6", "r2"),
+            merged!("r5", "r7", "r3"),
+            ".endr",
+        ],
+        [
+            // The planes keep step.
+            "add lr, r5",
+            "add r3, r2, r2, lsl #4",
+            "sub r11, r11, r9",
+            "sub r10, r10, r8",
+            "rsb r11, r2, r11, asr #7",
+            "rsb r10, r2, r10, asr #7",
+            "rsb r9, r3, r9, lsl #1",
+            "rsb r8, r3, r8, lsl #1",
+        ]
+    )
+}
+
+/// What outputs are made with.
+#[repr(C)]
+pub(super) struct Tables {
+    pub(super) bias: *const i32,
+    pub(super) mantissa: *const i32,
+    pub(super) shift: *const i8,
+    /// Twice the output's zero point, and 1.
+    pub(super) twice_offset: i32,
+}
+
+/// Outputs of doubled sums, as i8 without a further clamp. 51 instructions for 4 outputs.
+///
+/// SRDHM is `smmul` of the doubled sum with rounding; what RDPOT adds before its shift, less 1 if the product is negative,
+/// and the zero point ride in the accumulator of `smmlar`; the last place of the shift is the one of `ssat`.
+///
+/// # Safety
+/// `sums` and `y` are valid for `fours` of four, not none, and so are the tables. Shifts are -22 to -1, and no sum with its
+/// bias reaches 2^30.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn outputs(sums: *const i32, y: *mut i8, fours: usize, tables: *const Tables) {
+    naked_asm!(
+        ".arch armv7e-m",
+        "push {{r4-r11, lr}}",
+        "mov r7, r2",
+        "ldm r3, {{r3, r4, r5, r6}}",
+        "2:",
+        ".rept 2",
+        "ldrd r9, r10, [r0], #8",
+        "ldrd r11, r12, [r3], #8",
+        "add r9, r9, r11, lsl #1",
+        "add r10, r10, r12, lsl #1",
+        ".irp v, r9, r10",
+        "ldr r11, [r4], #4",
+        "ldrsb lr, [r5], #1",
+        "eor r2, \\v, r11",
+        "mvn lr, lr",
+        "lsl r12, r6, lr",
+        "add r12, r12, r2, asr #31",
+        "smmlar \\v, \\v, r11, r12",
+        "asr \\v, lr",
+        "ssat \\v, #8, \\v, asr #1",
+        "strb \\v, [r1], #1",
+        ".endr",
+        ".endr",
+        "subs r7, #1",
+        "bne 2b",
+        "pop {{r4-r11, pc}}",
+    )
+}

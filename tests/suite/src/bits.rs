@@ -1,0 +1,288 @@
+//! Integer layers at every width, in every format and layout: the same bytes as portable code written out here.
+
+use scrimp::backend::Dispatch;
+use scrimp::bits::{Format, Layout, NEST_CAP, Weights, Width, double_round_masked, nest_planes, pack_s4, packed_words};
+use scrimp::fixedpoint::{Multiplier, Rounding, requantize, requantize_s64};
+use scrimp::nn::{BatchMatMulS8, BatchShape, LinearS8, LinearS16, QuantS8, Requant, RequantS16};
+use scrimp::{Error, Rows};
+
+use crate::Failure;
+use crate::buffer::Guarded;
+
+const FORMATS: [Format; 4] = [Format::S8, Format::S4, Format::Raw8, Format::Nest84];
+const PACKED: [Layout; 3] = [Layout::Dsp, Layout::Helium, Layout::Wide];
+/// Rows of activations.
+const ROWS: usize = 2;
+
+fn unexpected(_: Error) -> Failure {
+    Failure::new("a right call is an error")
+}
+
+/// Numbers without a pattern, over all of i8.
+const fn noise(i: usize) -> i8 {
+    let x = (i as u32).wrapping_add(1).wrapping_mul(0x9E37_79B9);
+    ((x ^ x >> 15).wrapping_mul(0x85EB_CA6B) >> 24) as i8
+}
+
+/// A layer that follows from its shape, format and width.
+#[derive(Clone, Copy)]
+struct Spec {
+    outputs: usize,
+    depth: usize,
+    format: Format,
+    width: Width,
+    quant: QuantS8,
+}
+
+impl Spec {
+    fn new(outputs: usize, depth: usize, format: Format, width: Width) -> Self {
+        let seed = outputs + depth;
+        let is_clamped = seed % 2 == 1;
+        let quant = QuantS8 {
+            input_offset: if seed.is_multiple_of(3) { 0 } else { noise(seed).into() },
+            filter_offset: if seed.is_multiple_of(4) { -15 } else { 0 },
+            output_offset: noise(seed + 1).into(),
+            min: if is_clamped { -90 } else { i8::MIN },
+            max: if is_clamped { 101 } else { i8::MAX },
+            rounding: if seed.is_multiple_of(7) { Rounding::Single } else { Rounding::Double },
+        };
+        Self { outputs, depth, format, width, quant }
+    }
+
+    /// What is stored.
+    fn code(&self, at: usize) -> i8 {
+        let code = noise(at + self.outputs);
+        match self.format {
+            Format::S4 => code >> 4,
+            Format::Nest84 => code.min(NEST_CAP),
+            Format::S8 | Format::Raw8 => code,
+        }
+    }
+
+    /// What the kernel weighs.
+    fn weight(&self, at: usize) -> i8 {
+        if self.format == Format::S4 { self.code(at) } else { double_round_masked(self.code(at), self.width) }
+    }
+
+    fn x(&self, at: usize) -> i8 {
+        noise(3 * at + self.depth)
+    }
+
+    fn bias(&self, o: usize) -> i32 {
+        i32::from(noise(o)) * 37
+    }
+
+    fn multiplier(&self, o: usize) -> Multiplier {
+        let bits = usize::BITS - self.depth.leading_zeros();
+        let sign = if o % 3 == 1 { -1 } else { 1 };
+        // One shift in a few shapes is to the left, which the fast loops leave to others.
+        let shift = if o == 2 && self.depth.is_multiple_of(5) { 1 } else { -(5 + bits as i32 / 2 + o as i32 % 3) };
+        Multiplier { mantissa: sign * (1_500_000_000 - 1_000_003 * o as i32), shift }
+    }
+
+    fn sum(&self, r: usize, o: usize) -> i32 {
+        let product = |i| {
+            let x = i32::from(self.x(r * self.depth + i)) + self.quant.input_offset;
+            x * (i32::from(self.weight(o * self.depth + i)) + self.quant.filter_offset)
+        };
+        (0..self.depth).map(product).sum()
+    }
+
+    fn output(&self, r: usize, o: usize) -> i8 {
+        let y = requantize(self.sum(r, o) + self.bias(o), self.multiplier(o), self.quant.rounding);
+        (y + self.quant.output_offset).clamp(self.quant.min.into(), self.quant.max.into()) as i8
+    }
+
+    /// Runs it as `weights` inside canaries, once at a stroke and once by its sums.
+    fn check<D: Dispatch, const OUTPUTS: usize, const INPUTS: usize, const ROOM: usize>(
+        &self,
+        d: D,
+        weights: Weights<'_>,
+    ) -> Result<(), Failure> {
+        let Self { outputs, depth, width, quant, .. } = *self;
+        let failed = |failure: Failure| failure.row(depth, outputs);
+        let (mut bias, mut mantissa, mut shift) = ([0; OUTPUTS], [0; OUTPUTS], [0; OUTPUTS]);
+        let tables = (&mut bias[..outputs], &mut mantissa[..outputs], &mut shift[..outputs]);
+        let biases: [i32; OUTPUTS] = core::array::from_fn(|o| self.bias(o));
+        let multipliers: [Multiplier; OUTPUTS] = core::array::from_fn(|o| self.multiplier(o));
+        let requant = Requant::build(tables, &weights, width, &quant, &biases[..outputs], &multipliers[..outputs])
+            .map_err(unexpected)?;
+        let widths = [(width, requant)];
+        let layer = LinearS8::new(weights, &widths, quant).map_err(unexpected)?;
+        let offset = (outputs + depth) % 4;
+        let mut x = Guarded::<i8, INPUTS>::new(offset, ROWS * depth);
+        x.row().iter_mut().enumerate().for_each(|(at, x)| *x = self.x(at));
+        let mut y = Guarded::<i8, ROOM>::new(3 - offset, ROWS * outputs);
+        layer.run_on(d, x.row(), y.row(), ROWS).map_err(unexpected)?;
+        x.check().map_err(failed)?;
+        y.check().map_err(failed)?;
+        for (at, &got) in y.row().iter().enumerate() {
+            let want = self.output(at / outputs, at % outputs);
+            if got != want {
+                let rule = match (weights.layout(), weights.format()) {
+                    (Layout::Rows, _) => "other bytes, weights in rows",
+                    (_, Format::S8) => "other bytes, packed weights of 8 bits",
+                    (_, Format::S4) => "other bytes, packed weights of 4 bits",
+                    (_, Format::Raw8) => "other bytes, packed weights rounded on the way",
+                    (_, Format::Nest84) => "other bytes, packed nested weights",
+                };
+                return Err(failed(Failure::new(rule).element(at, want.into(), got.into())));
+            }
+        }
+        let mut sums = Guarded::<i32, ROOM>::new(offset, ROWS * outputs);
+        layer.sums_on(d, x.row(), sums.row(), ROWS).map_err(unexpected)?;
+        sums.check().map_err(failed)?;
+        let mut finished = Guarded::<i8, ROOM>::new(offset, ROWS * outputs);
+        layer.finish_on(d, sums.row(), finished.row(), ROWS).map_err(unexpected)?;
+        if finished.row() != y.row() {
+            return Err(failed(Failure::new("other bytes by way of the sums")));
+        }
+        // Refined from 4 bits, the sums are those of 8.
+        if self.format == Format::Nest84 && width == Width::W4 {
+            layer.refine_on(d, x.row(), sums.row(), ROWS).map_err(unexpected)?;
+            sums.check().map_err(failed)?;
+            let of_8 = Self { width: Width::W8, ..*self };
+            for (at, &got) in sums.row().iter().enumerate() {
+                let (r, o) = (at / outputs, at % outputs);
+                let without_offset = Self { quant: QuantS8 { input_offset: 0, ..quant }, ..of_8 };
+                let want = without_offset.sum(r, o);
+                if got != want {
+                    return Err(failed(Failure::new("other sums after refining").element(at, want.into(), got.into())));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A layer of a shape in every format and layout, at the widths.
+fn layers<
+    D: Dispatch,
+    const CODES: usize,
+    const WORDS: usize,
+    const OUTPUTS: usize,
+    const INPUTS: usize,
+    const ROOM: usize,
+>(
+    d: D,
+    outputs: usize,
+    depth: usize,
+    widths: &[Width],
+) -> Result<(), Failure> {
+    let shape = Rows::new(outputs, depth).map_err(unexpected)?;
+    let (n, bytes) = (outputs * depth, (outputs * depth).div_ceil(2));
+    for format in FORMATS {
+        let mut codes = [0i8; CODES];
+        let codes = &mut codes[..n];
+        let spec = |width| Spec::new(outputs, depth, format, width);
+        codes.iter_mut().enumerate().for_each(|(at, code)| *code = spec(Width::W8).code(at));
+        let mut nibbles = [0u8; CODES];
+        let (high, low) = nibbles.split_at_mut(CODES / 2);
+        let (high, low) = (&mut high[..bytes], &mut low[..bytes]);
+        let rows = match format {
+            Format::S8 => Weights::s8(codes, shape),
+            Format::Raw8 => Weights::raw8(codes, shape),
+            Format::S4 => pack_s4(codes, high).and_then(|()| Weights::s4(high, shape)),
+            Format::Nest84 => nest_planes(codes, high, low).and_then(|()| Weights::nest(high, low, shape)),
+        };
+        let rows = rows.map_err(unexpected)?;
+        for &width in widths.iter().filter(|&&width| rows.has(width)) {
+            spec(width).check::<D, OUTPUTS, INPUTS, ROOM>(d, rows)?;
+        }
+        for layout in PACKED {
+            let (mut words, mut low) = ([0u32; WORDS], [0u32; WORDS]);
+            let length = packed_words(format, layout, shape);
+            let low = &mut low[..if format == Format::Nest84 { length } else { 0 }];
+            let all = if format == Format::S4 { Width::W4 } else { Width::W8 };
+            let packed = rows.pack_into(format, layout, all, &mut words[..length], low).map_err(unexpected)?;
+            for &width in widths.iter().filter(|&&width| packed.has(width)) {
+                spec(width).check::<D, OUTPUTS, INPUTS, ROOM>(d, packed)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+const SOME: [Width; 4] = [Width::W8, Width::W4, Width::W3, Width::W6];
+
+/// Shapes round every block, group and padding.
+pub(crate) fn linear<D: Dispatch>(d: D) -> Result<(), Failure> {
+    for (outputs, depth) in [(1, 1), (2, 3), (4, 8), (5, 15), (7, 16), (3, 17), (8, 18), (9, 31), (12, 10), (10, 33)] {
+        layers::<D, 340, 192, 12, 72, 32>(d, outputs, depth, &SOME)?;
+    }
+    layers::<D, 340, 192, 12, 72, 32>(d, 8, 32, &Width::ALL)
+}
+
+/// More outputs than are worked on at a time, and more inputs than a block.
+pub(crate) fn linear_wide<D: Dispatch>(d: D) -> Result<(), Failure> {
+    for (outputs, depth) in [(4, 496), (5, 497), (3, 512), (9, 1003), (67, 48), (64, 80), (131, 64), (128, 20)] {
+        layers::<D, 9100, 4100, 132, 2012, 270>(d, outputs, depth, &[Width::W8, Width::W4, Width::W2])?;
+    }
+    Ok(())
+}
+
+/// 16-bit activations: sums beyond 32 bits.
+pub(crate) fn linear_s16<D: Dispatch>(d: D) -> Result<(), Failure> {
+    const OUTPUTS: usize = 5;
+    const DEPTH: usize = 301;
+    let shape = Rows::new(OUTPUTS, DEPTH).map_err(unexpected)?;
+    let codes: [i8; OUTPUTS * DEPTH] = core::array::from_fn(|i| if i < DEPTH { -128 } else { noise(i) });
+    let x: [i16; DEPTH] =
+        core::array::from_fn(|i| if i.is_multiple_of(9) { i16::MIN } else { i16::from(noise(2 * i)) * 250 });
+    let bias: [i64; OUTPUTS] = core::array::from_fn(|o| i64::from(noise(o)) << 20);
+    let mantissa = [1 << 30, i32::MAX, 1_300_000_000, -1_300_000_000, 1_700_000_001];
+    let shift = [-14, -15, -9, -13, -20];
+    let requant = RequantS16::new(&bias, &mantissa, &shift).map_err(unexpected)?;
+    for width in Width::ALL {
+        let widths = [(width, requant)];
+        let weights = Weights::raw8(&codes, shape).map_err(unexpected)?;
+        let layer = LinearS16::new(weights, &widths, -30_000, i16::MAX).map_err(unexpected)?;
+        let mut y = Guarded::<i16, 8>::new(2, OUTPUTS);
+        layer.run_on(d, &x, y.row(), 1).map_err(unexpected)?;
+        y.check()?;
+        for (o, &got) in y.row().iter().enumerate() {
+            let weight = |i: usize| i64::from(double_round_masked(codes[o * DEPTH + i], width));
+            let sum: i64 = (0..DEPTH).map(|i| i64::from(x[i]) * weight(i)).sum();
+            let multiplier = Multiplier { mantissa: mantissa[o], shift: shift[o].into() };
+            let want = requantize_s64(sum + bias[o], multiplier).clamp(-30_000, 32_767);
+            if i32::from(got) != want {
+                return Err(Failure::new("other numbers").row(DEPTH, o).element(o, want.into(), got.into()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Both matrices as they are and transposed, one batch for several.
+pub(crate) fn batch_matmul<D: Dispatch>(d: D) -> Result<(), Failure> {
+    const BATCHES: usize = 2;
+    const ROWS: usize = 3;
+    const DEPTH: usize = 9;
+    const COLS: usize = 18;
+    let lhs: [i8; ROWS * DEPTH] = core::array::from_fn(noise);
+    let rhs: [i8; BATCHES * COLS * DEPTH] = core::array::from_fn(|i| noise(i + 77));
+    let multiplier = Multiplier { mantissa: 1_234_567_890, shift: -8 };
+    let product = BatchMatMulS8::new(multiplier, [128, -7], 5).map_err(unexpected)?;
+    for (l, r) in [(false, false), (false, true), (true, false), (true, true)] {
+        let lhs_axes = if l { [1, 1, DEPTH, ROWS] } else { [1, 1, ROWS, DEPTH] };
+        let rhs_axes = if r { [1, BATCHES, COLS, DEPTH] } else { [1, BATCHES, DEPTH, COLS] };
+        let shape = BatchShape::new(lhs_axes, rhs_axes, l, r).map_err(unexpected)?;
+        let mut y = Guarded::<i8, 120>::new(5, BATCHES * ROWS * COLS);
+        product.run_on(d, &lhs, &rhs, y.row(), &shape).map_err(unexpected)?;
+        y.check()?;
+        for (at, &got) in y.row().iter().enumerate() {
+            let (b, row, col) = (at / (ROWS * COLS), at / COLS % ROWS, at % COLS);
+            let one = |k: usize| {
+                let x = lhs[if l { k * ROWS + row } else { row * DEPTH + k }];
+                let w = rhs[b * COLS * DEPTH + if r { col * DEPTH + k } else { k * COLS + col }];
+                (i32::from(x) + 128) * (i32::from(w) - 7)
+            };
+            let sum = (0..DEPTH).map(one).sum();
+            let want = (requantize(sum, multiplier, Rounding::Double) + 5).clamp(-128, 127);
+            if i32::from(got) != want {
+                return Err(Failure::new("other bytes").row(COLS, 0).element(at, want.into(), got.into()));
+            }
+        }
+    }
+    Ok(())
+}
