@@ -42,9 +42,9 @@ pub struct Options {
     /// The 5,000 validation pictures instead of the test split
     #[arg(long)]
     pub validation: bool,
-    /// Only methods whose name holds this
-    #[arg(long)]
-    pub only: Option<String>,
+    /// Only this method; may be given several times
+    #[arg(long, value_name = "METHOD")]
+    pub only: Vec<String>,
     /// Keep the answers here, and take them from here where the weights are the same: a run that was stopped goes on
     #[arg(long, value_name = "FOLDER")]
     pub resume: Option<PathBuf>,
@@ -161,7 +161,7 @@ pub fn measure(options: &Options) -> Result<Measured> {
     let base = right(&float, &Float, &test)?;
     let mut all: Vec<(String, u32, Vec<bool>)> = Vec::new();
     let mut measured = Measured { pictures: base.len(), float: share(&base), rows: Vec::new(), pairs: Vec::new() };
-    let wanted = |name: &str| options.only.as_ref().is_none_or(|part| name.contains(part.as_str()));
+    let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
     for (name, origin, rule) in METHODS.into_iter().filter(|(name, ..)| wanted(name)) {
         let shared = match origin {
             Origin::PostTraining { better } => Some((None, post_training(&float, &seen.pictures, rule, better)?)),

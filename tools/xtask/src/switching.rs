@@ -32,7 +32,7 @@ pub(crate) fn run(overwrite: bool, resume: bool) -> Result<()> {
         weights: workspace::path("tools/train/weights"),
         data: workspace::path(dataset::FOLDER),
         validation: false,
-        only: None,
+        only: Vec::new(),
         resume: resume.then(|| workspace::path("target/switching")),
     };
     let measured = measure(&options)?;
