@@ -5,6 +5,7 @@ mod convert;
 mod deblur;
 mod models;
 mod pictures;
+mod quantize;
 mod refusals;
 mod replay;
 mod transformer;
