@@ -25,6 +25,14 @@ impl CodeStep {
     }
 }
 
+impl CodeStep {
+    /// Whether a distance of 16 bits reaches every code.
+    #[allow(dead_code, reason = "for cores without a long multiplication")]
+    pub(crate) const fn is_short(self) -> bool {
+        self.shift == 31 && self.factor >= 15 << 15 && self.factor < 1 << 30
+    }
+}
+
 /// `y = ((x - offset) factor / 2^31 to nearest) / 2^shift to nearest + zero_point`, cut to i8; ties upwards both times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -169,17 +177,31 @@ fn pack_rows(rows: &[i8], width: usize, packed: &mut [u32], words: usize, flip: 
 /// The portable body of [`CodeRows::nibbles_s32`], also for what a backend leaves over.
 #[inline(always)]
 pub(crate) fn nibbles(x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
-    #[inline(always)]
-    fn code(x: i32, max: i32, step: CodeStep) -> u8 {
-        step.code(max.saturating_sub(x)).min(15) as u8
-    }
+    pairs(x, y, |x| step.code(max.saturating_sub(x)).min(15) as u8);
+}
+
+/// As [`nibbles`], with products of 32 bits, for a step that is short.
+#[inline(always)]
+#[allow(dead_code, reason = "for cores without a long multiplication")]
+pub(crate) fn short_nibbles(x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
+    let (high, low) = (step.factor as u32 >> 15, step.factor as u32 & 0x7FFF);
+    pairs(x, y, |x| {
+        // Beyond, the code is 15 in any case.
+        let distance = (max.saturating_sub(x) as u32).min(0xFFFF);
+        let product = distance.wrapping_mul(high).wrapping_add(distance.wrapping_mul(low) >> 15);
+        (product.wrapping_add(1 << 15) >> 16).min(15) as u8
+    });
+}
+
+#[inline(always)]
+fn pairs(x: &[i32], y: &mut [u8], code: impl Fn(i32) -> u8) {
     let (pairs, last) = x.as_chunks::<2>();
     let mut y = y.iter_mut();
     for (&[low, high], y) in pairs.iter().zip(&mut y) {
-        *y = code(low, max, step) | code(high, max, step) << 4;
+        *y = code(low) | code(high) << 4;
     }
     if let (&[low], Some(y)) = (last, y.next()) {
-        *y = code(low, max, step) | 0xF0;
+        *y = code(low) | 0xF0;
     }
 }
 
@@ -280,7 +302,20 @@ mod tests {
     extern crate std;
     use std::vec;
 
-    use super::{product, product_by_buckets};
+    use super::{CodeStep, nibbles, product, product_by_buckets, short_nibbles};
+
+    #[test]
+    fn short_products_suffice() {
+        for factor in [15 << 15, 491_521, 1_000_003, 18_341_130, (1 << 30) - 1] {
+            let step = CodeStep { factor, shift: 31 };
+            assert!(step.is_short());
+            let x: vec::Vec<i32> = (0..70_001).map(|d| 5 - d).chain([i32::MIN, -2_000_000_000]).collect();
+            let (mut one, mut other) = (vec![0; 35_002], vec![0; 35_002]);
+            nibbles(&x, 5, step, &mut one);
+            short_nibbles(&x, 5, step, &mut other);
+            assert_eq!(one, other, "{factor}");
+        }
+    }
 
     /// No host backend takes the bucket form.
     #[test]
