@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 
+use crate::calibration::{dump, record};
 use crate::dataset::{Dataset, FOLDER, Split};
 use crate::output;
 use crate::transformer::{Float, Transformer, classes};
@@ -17,6 +18,12 @@ pub struct Options {
     /// Folder of the IDX files
     #[arg(long, default_value = FOLDER)]
     data: PathBuf,
+    /// Instead write what the layers see, for `scrimp quantize`
+    #[arg(long, value_name = "FILE")]
+    dump: Option<PathBuf>,
+    /// Training pictures of the dump
+    #[arg(long, default_value_t = 50)]
+    pictures: usize,
 }
 
 /// The command.
@@ -25,6 +32,11 @@ pub struct Options {
 /// If a file cannot be read.
 pub fn run(options: &Options) -> Result<()> {
     let net = Transformer::load(&options.weights)?;
+    if let Some(path) = &options.dump {
+        output::check(&[path], &[&options.weights])?;
+        let seen = Dataset::load(&options.data, Split::Train)?.first(options.pictures);
+        return output::write(&[(path, &dump(&record(&net, &seen.pictures)?)?)]);
+    }
     let test = Dataset::load(&options.data, Split::Test)?;
     let accuracy = accuracy(&classes(&net.logits(&test.pictures, &Float)?), &test.labels);
     output::print(&format!("{}: {accuracy:.2} % of {}\n", name(&options.weights), test.labels.len()));

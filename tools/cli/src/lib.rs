@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod blob;
 pub mod calibrate;
+pub mod calibration;
 pub mod classify;
 pub mod convert;
 pub mod dataset;
@@ -12,5 +13,7 @@ pub mod evaluate;
 pub mod inspect;
 pub mod output;
 pub mod picture;
+pub mod quantize;
 pub mod replay;
+pub mod switching;
 pub mod transformer;

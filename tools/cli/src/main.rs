@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use scrimp_cli::{bench, calibrate, classify, convert, deblur, evaluate, inspect, replay};
+use scrimp_cli::{bench, calibrate, classify, convert, deblur, evaluate, inspect, quantize, replay, switching};
 
 /// Models and pictures for the scrimp inference library.
 #[derive(Parser)]
@@ -41,6 +41,10 @@ enum Command {
     Calibrate(calibrate::Options),
     /// Measure what quantizers cost the small transformer on Fashion-MNIST
     Evaluate(evaluate::Options),
+    /// Quantize layers to one nested INT8 array that runs at several widths, with a ladder for the governor
+    Quantize(quantize::Options),
+    /// Measure bit switching on the small Fashion-MNIST transformer: every method and width, the whole test split
+    Switching(switching::Options),
     /// Run test vectors (kernel-vectors/1, JSON) through the library; exit code 1 if any differs
     Replay {
         /// The files
@@ -66,6 +70,8 @@ fn main() -> ExitCode {
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Deblur(options) => deblur::run(&options),
         Command::Classify(options) => classify::run(&options),
+        Command::Quantize(options) => quantize::run(&options),
+        Command::Switching(options) => switching::run(&options),
         Command::Replay { files } => match replay::run(&files) {
             Ok(false) => return ExitCode::FAILURE,
             result => result.map(drop),

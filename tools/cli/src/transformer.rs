@@ -341,11 +341,19 @@ fn attention(
         let from = token * 3 * WIDTH + which * WIDTH + head * HEAD;
         &qkv[from..from + HEAD]
     };
+    // Keys by channel, so that a row of scores is a sum of rows.
+    let mut keys = [[0.0; TOKENS]; HEAD];
+    for token in 0..TOKENS {
+        for (row, &k) in keys.iter_mut().zip(part(token, 1)) {
+            row[token] = k / (HEAD as f32).sqrt();
+        }
+    }
     let mut scores = [0.0; TOKENS * TOKENS];
     for (query, row) in scores.chunks_mut(TOKENS).enumerate() {
-        let q: [f32; HEAD] = core::array::from_fn(|n| part(query, 0)[n]);
-        for (key, score) in row.iter_mut().enumerate() {
-            *score = q.iter().zip(part(key, 1)).map(|(q, k)| q * k).sum::<f32>() / (HEAD as f32).sqrt();
+        for (&q, keys) in part(query, 0).iter().zip(&keys) {
+            for (score, k) in row.iter_mut().zip(keys) {
+                *score += q * k;
+            }
         }
     }
     softmax(&mut scores)?;
@@ -369,12 +377,19 @@ fn add(x: &mut [f32], y: &[f32]) {
 /// An f32 tensor of a file.
 ///
 /// # Errors
-/// If it is not there, of another type or of another length.
-pub fn floats(file: &SafeTensors<'_>, name: &str, count: usize) -> Result<Vec<f32>> {
+/// If it is not there, or of another type.
+pub fn some_floats(file: &SafeTensors<'_>, name: &str) -> Result<Vec<f32>> {
     let view = file.tensor(name).map_err(|_| anyhow!("{name} is missing"))?;
     ensure!(view.dtype() == Dtype::F32, "{name} is {:?}, F32 needed", view.dtype());
-    let values: Vec<f32> =
-        view.data().chunks_exact(4).map(|b| f32::from_le_bytes(core::array::from_fn(|n| b[n]))).collect();
+    Ok(view.data().chunks_exact(4).map(|b| f32::from_le_bytes(core::array::from_fn(|n| b[n]))).collect())
+}
+
+/// The same with a length.
+///
+/// # Errors
+/// As [`some_floats`], or if it has another length.
+pub fn floats(file: &SafeTensors<'_>, name: &str, count: usize) -> Result<Vec<f32>> {
+    let values = some_floats(file, name)?;
     ensure!(values.len() == count, "{name} has {} elements, {count} needed", values.len());
     Ok(values)
 }

@@ -112,7 +112,7 @@ fn count(board: &Board) -> Result<Vec<Record>> {
             n: word()?.parse().with_context(|| line.to_owned())?,
             unit: unit.into(),
             value: word()?.parse().with_context(|| line.to_owned())?,
-            peer: word().ok().map(str::to_owned),
+            peer: word().ok().filter(|peer| !peer.is_empty()).map(str::to_owned),
             rustc: rustc.clone(),
             command: command.clone(),
         })
@@ -201,15 +201,18 @@ pub(crate) fn counts() -> Result<String> {
     let mut text = String::from("| kernel |");
     boards.iter().for_each(|board| text += &format!(" {} ({}) |", board.name, board.backend));
     text += "\n| --- | --- | --- | --- |\n";
-    for kernel in records.iter().flatten().filter(|record| record.n == 64).map(|record| &record.kernel) {
-        // They have a table of their own, or none.
-        if kernel.contains("adalog") || text.contains(&format!("`{kernel}`")) {
+    let mut done = Vec::new();
+    for of in records.iter().flatten().filter(|record| record.n == 64) {
+        // Others have a table of their own.
+        let is_here = ["softmax", "stablemax", "two_pass_q"].iter().any(|part| of.kernel.contains(part));
+        if !is_here || done.contains(&(&of.kernel, &of.peer)) {
             continue;
         }
-        text += &format!("| `{kernel}` |");
+        done.push((&of.kernel, &of.peer));
+        let whose = of.peer.as_ref().map_or(String::new(), |peer| format!(" of {peer}"));
+        text += &format!("| `{}`{whose} |", of.kernel);
         for records in &records {
-            let value =
-                |n| records.iter().find(|record| record.kernel == *kernel && record.n == n && record.peer.is_none());
+            let value = |n| records.iter().find(|r| r.kernel == of.kernel && r.n == n && r.peer == of.peer);
             let cells = SIZES.map(|n| value(n).map_or("-".into(), |record| format!("{:.1}", record.value)));
             text += &format!(" {} |", cells.join(" / "));
         }

@@ -7,7 +7,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 
 use crate::board::Board;
-use crate::{accuracy, bench, demo, quality, size, workspace};
+use crate::{accuracy, bench, demo, evidence, quality, size, switching, workspace};
 
 const README: &str = "README.md";
 
@@ -22,14 +22,20 @@ pub(crate) fn run(check: bool) -> Result<()> {
         ("saved", demo::saved(&record.rows)?.join("\n") + "\n"),
         ("ram", demo::ram_line(&record.ram) + "\n"),
         ("quality", quality::table()?),
+        ("switching", switching::table()?),
         ("counts", bench::counts()?),
         ("host softmax", bench::host_table()?),
         ("adalog counts", bench::adalog()?),
+        ("adalog evidence", evidence::table()?),
         ("sizes", size::table(&Board::all()?)?),
     ] {
         text = replace(&text, name, &block)?;
     }
-    for (path, svg) in [(accuracy::PLOT, accuracy::svg()?), (bench::HOST_PLOT, bench::host_svg()?)] {
+    for (path, svg) in [
+        (accuracy::PLOT, accuracy::svg()?),
+        (bench::HOST_PLOT, bench::host_svg()?),
+        (switching::PLOT, switching::svg()?),
+    ] {
         if check {
             let there = fs::read_to_string(workspace::path(path)).unwrap_or_default();
             ensure!(there == svg, "{path} does not show its record; mend it with `cargo xtask docs`");

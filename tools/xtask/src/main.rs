@@ -6,12 +6,14 @@ mod board;
 mod demo;
 mod docs;
 mod elf;
+mod evidence;
 mod panics;
 mod plot;
 mod process;
 mod quality;
 mod setup;
 mod size;
+mod switching;
 mod test;
 mod workspace;
 
@@ -78,6 +80,15 @@ enum Task {
         #[arg(long)]
         overwrite: bool,
     },
+    /// Bit switching on the small Fashion-MNIST transformer, every method and width; needs the data set (tools/train)
+    Switching {
+        /// Write tests/expected
+        #[arg(long)]
+        overwrite: bool,
+        /// Go on with the answers of a run that was stopped (target/switching)
+        #[arg(long)]
+        resume: bool,
+    },
     /// Put the figures of tests/expected into the README
     Docs {
         /// Fail instead if they are not there yet
@@ -129,6 +140,7 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Bench(options) => bench::run(&options)?,
         Task::Accuracy { overwrite } => accuracy::run(overwrite)?,
+        Task::Switching { overwrite, resume } => switching::run(overwrite, resume)?,
         Task::Docs { check } => docs::run(check)?,
         Task::Setup => setup::run()?,
     }

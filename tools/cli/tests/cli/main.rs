@@ -1,9 +1,11 @@
 //! The built `scrimp` binary, run as a user runs it, in a folder of its own.
 
+mod calibrate;
 mod convert;
 mod deblur;
 mod models;
 mod pictures;
+mod quantize;
 mod refusals;
 mod replay;
 mod transformer;
