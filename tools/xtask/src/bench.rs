@@ -240,6 +240,37 @@ fn times(path: &str) -> Result<Vec<Time>> {
     times.collect()
 }
 
+/// The committed counts of square layers side by side, for the README.
+pub(crate) fn bits() -> Result<String> {
+    let boards = ["microbit", "mps2-an386", "mps3-an547"].map(Board::find);
+    let boards = boards.into_iter().collect::<Result<Vec<_>>>()?;
+    let records = boards.iter().map(committed).collect::<Result<Vec<_>>>()?;
+    let mut text = String::from("| weights |");
+    boards.iter().for_each(|board| text += &format!(" {} ({}) |", board.name, board.backend));
+    text += "\n| --- | --- | --- | --- |\n";
+    for (weights, kernel) in [
+        ("8 bits", "linear_s8"),
+        ("4 bits", "linear_s4"),
+        ("4 bits, the upper plane of nested ones", "linear_nest4"),
+        ("8 bits from both planes", "linear_nest8"),
+        ("2 to 7 bits, rounded on the way", "linear_raw3"),
+    ] {
+        text += &format!("| {weights} |");
+        for records in &records {
+            let value = |n| records.iter().find(|record| record.kernel == kernel && record.n == n);
+            let cell = |n| value(n).map_or("-".into(), |record| format!("{:.3}", record.value));
+            // The smallest board has room for 32 x 32 only.
+            let cells = match value(32) {
+                Some(small) if value(64).is_none() => format!("{:.2} (32 x 32)", small.value),
+                _ => [64, 256].map(cell).join(" / "),
+            };
+            text += &format!(" {cells} |");
+        }
+        text += "\n";
+    }
+    Ok(text)
+}
+
 /// The committed counts of AdaLog, for the README: a logit, a multiply-accumulate, a whole row.
 pub(crate) fn adalog() -> Result<String> {
     let boards = ["microbit", "mps2-an386", "mps3-an547"].map(Board::find);

@@ -25,6 +25,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
         ("switching", switching::table()?),
         ("counts", bench::counts()?),
         ("host softmax", bench::host_table()?),
+        ("bits counts", bench::bits()?),
         ("adalog counts", bench::adalog()?),
         ("adalog evidence", evidence::table()?),
         ("sizes", size::table(&Board::all()?)?),
