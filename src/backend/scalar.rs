@@ -1,10 +1,8 @@
 //! The portable backend: plain Rust, what every other one falls back to.
 
 use super::{
-use super::{
     Arith, Backend, CodeRows, CodeStep, Dispatch, DotRows, F32Rows, Kernel, QRows, S8Rows, StableRows, code_rows,
     sealed::Sealed,
-};
 };
 
 /// Plain Rust; may be used everywhere.
