@@ -152,10 +152,11 @@ unsafe fn tile<const KIND: u8, const R: usize>(wide: &Wide, group: usize, x: [&[
     sums.map(|[a, b, c, d]| {
         let mut all = [0; 16];
         let (front, back) = all.split_at_mut(8);
+        let (ab, cd) = (pairs(a, b), pairs(c, d));
         // SAFETY: eight elements each.
-        unsafe { _mm256_storeu_si256(front.as_mut_ptr().cast(), pairs(a, b)) };
+        unsafe { _mm256_storeu_si256(front.as_mut_ptr().cast(), ab) };
         // SAFETY: as above.
-        unsafe { _mm256_storeu_si256(back.as_mut_ptr().cast(), pairs(c, d)) };
+        unsafe { _mm256_storeu_si256(back.as_mut_ptr().cast(), cd) };
         all
     })
 }

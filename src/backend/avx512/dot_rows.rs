@@ -141,8 +141,9 @@ fn strip<const KIND: u8, const R: usize, const G: usize>(
                         let mask = first_lanes(n);
                         // SAFETY: `n` elements of `to`.
                         let before = unsafe { _mm512_maskz_loadu_epi32(mask, to.as_ptr()) };
+                        let after = _mm512_add_epi32(before, sums);
                         // SAFETY: as above.
-                        unsafe { _mm512_mask_storeu_epi32(to.as_mut_ptr(), mask, _mm512_add_epi32(before, sums)) };
+                        unsafe { _mm512_mask_storeu_epi32(to.as_mut_ptr(), mask, after) };
                     }
                 }
             }
@@ -272,6 +273,7 @@ fn quantize(outputs: &OutputsS8<'_>, first: usize, sums: __m512i, y: &mut [i8]) 
     let y32 = _mm512_add_epi32(_mm512_srav_epi32(y32, right), _mm512_set1_epi32(outputs.offset));
     let y32 = _mm512_max_epi32(y32, _mm512_set1_epi32(outputs.min.into()));
     let y32 = _mm512_min_epi32(y32, _mm512_set1_epi32(outputs.max.into()));
+    let y8 = _mm512_cvtepi32_epi8(y32);
     // SAFETY: `n` elements of `y`.
-    unsafe { _mm_mask_storeu_epi8(y.as_mut_ptr(), mask, _mm512_cvtepi32_epi8(y32)) };
+    unsafe { _mm_mask_storeu_epi8(y.as_mut_ptr(), mask, y8) };
 }
