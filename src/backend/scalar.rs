@@ -23,13 +23,13 @@ impl QRows for Scalar {}
 impl StableRows for Scalar {}
 
 impl CodeRows for Scalar {
-    /// A Cortex-M0 has no long multiplication: two short ones where they suffice.
+    /// A Cortex-M0 has no product of 64 bits: two short ones where they suffice, or four.
     #[inline(always)]
     fn nibbles_s32(self, x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
-        if cfg!(target_arch = "arm") && step.is_short() {
-            code_rows::short_nibbles(x, max, step, y);
-        } else {
-            code_rows::nibbles(x, max, step, y);
+        match step.upper() {
+            _ if cfg!(target_arch = "arm") && step.is_short() => code_rows::short_nibbles(x, max, step, y),
+            Some(factor) if cfg!(target_arch = "arm") => code_rows::nibbles_by_halves(x, max, factor, y),
+            _ => code_rows::nibbles(x, max, step, y),
         }
     }
 
