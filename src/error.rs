@@ -128,6 +128,20 @@ pub enum Arg {
     Loss,
     /// A mask of a softmax.
     Mask,
+    /// Codes of a quantizer.
+    Codes,
+    /// A table of weights or codes.
+    Table,
+    /// Queries of an attention.
+    Queries,
+    /// Keys of an attention.
+    Keys,
+    /// Values of an attention.
+    Values,
+    /// Bias of logits.
+    LogitBias,
+    /// Zero points.
+    ZeroPoints,
     /// The lower plane of nested weights.
     LowPlane,
     /// Multipliers.
@@ -192,14 +206,20 @@ pub enum Rule {
     Flags,
     /// A scale, or the multiplier that stands for it, is not a usable number.
     Scale,
+    /// A bit width that the quantizer or kernel does not take.
+    Bits,
+    /// The base of a logarithmic quantizer is out of range.
+    Base,
+    /// The symbols of a quantizer do not fit its bits.
+    Symbols,
+    /// A zero point outside its range.
+    ZeroPoint,
+    /// Keys, values or weights are packed in a way that this backend or format does not take.
+    Layout,
     /// The weights, or the tables with them, have not got this width.
     BitWidth,
-    /// Weights of this format have no such layout.
-    Layout,
     /// A code is above 119, which two nibble planes cannot hold.
     NestCap,
-    /// A zero point or offset is outside its type.
-    ZeroPoint,
     /// The least output is above the largest.
     OutputRange,
     /// A ladder of widths takes a step that is none.
@@ -289,6 +309,13 @@ impl Arg {
             Self::Gradient => "gradient",
             Self::Loss => "loss",
             Self::Mask => "mask",
+            Self::Codes => "codes",
+            Self::Table => "table",
+            Self::Queries => "queries",
+            Self::Keys => "keys",
+            Self::Values => "values",
+            Self::LogitBias => "bias of the logits",
+            Self::ZeroPoints => "zero points",
             Self::LowPlane => "low plane",
             Self::Multiplier => "multiplier",
             Self::Shift => "shift",
@@ -330,10 +357,13 @@ impl fmt::Display for Rule {
             Self::Flags => "the network uses something that this version does not know",
             Self::Number => "a threshold, slope or beta is not a usable number",
             Self::Scale => "a scale or multiplier is not a usable number",
+            Self::Bits => "this bit width is not possible here",
+            Self::Base => "`q` must be 1 to 137",
+            Self::Symbols => "the symbols must fit the bits: `Symbols::TopIsZero`",
+            Self::ZeroPoint => "a zero point is out of range",
+            Self::Layout => "packed in a way that this backend or format does not take",
             Self::BitWidth => "the weights or their tables have not got this width",
-            Self::Layout => "weights of this format have no such layout",
             Self::NestCap => "a code is above 119, which nested weights cannot hold",
-            Self::ZeroPoint => "a zero point or offset is outside its type",
             Self::OutputRange => "the least output is above the largest",
             Self::Ladder => "a step of the ladder does not lead one width down",
         })

@@ -23,6 +23,8 @@ pub mod model;
 #[forbid(unsafe_code)]
 pub mod nn;
 #[forbid(unsafe_code)]
+pub mod quant;
+#[forbid(unsafe_code)]
 pub mod shape;
 #[forbid(unsafe_code)]
 pub mod softmax;

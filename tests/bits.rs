@@ -33,7 +33,7 @@ fn every_code_at_every_width() {
             if q <= NEST_CAP {
                 let (high, low) = nest(q);
                 assert_eq!(unnest(high, low, width), want, "{q} at {l}");
-                assert_eq!(16 * i32::from(high) + i32::from(low) - 8, q.into());
+                assert_eq!(16 * i32::from(high) + i32::from(low) - 8, i32::from(q));
             }
         }
     }
@@ -377,7 +377,7 @@ fn sixteen_bits() {
 #[test]
 fn products_of_batches() {
     let mut noise = Noise(5);
-    for i in 0..200 {
+    for i in 0..200usize {
         let (rows, depth, cols) = (1 + i % 5, 1 + i % 19, 1 + i * 7 % 37);
         let (l, r) = ([1 + i % 2 * 2, 1 + i / 2 % 2], [1 + i / 4 % 2 * 2, 1 + i / 8 % 2]);
         let (l_t, r_t) = (i.is_multiple_of(3), i % 4 < 2);

@@ -56,6 +56,13 @@ pub trait F32Rows: Arith {
         fold(lanes)
     }
 
+    /// The whole softmax without a look for the maximum, where exponentials of the elements themselves neither overflow nor
+    /// vanish; `false` if they do, or this row is better off with its maximum: then `y` holds anything, unless it is `x`.
+    #[inline(always)]
+    fn softmax_of_plain(self, _row: InOut<'_, f32>) -> bool {
+        false
+    }
+
     /// `y[i] = k exp(x[i] - max)`; gives `k Σ y[i]`. `k > 0` is the backend's choice and near 1, or a power of two: it cancels
     /// when the row is divided by its sum. `max` is finite and no element is larger; NaN gives NaN, `-inf` gives 0.
     ///

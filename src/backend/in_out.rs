@@ -53,6 +53,13 @@ impl<'a, X: Copy, Y: Copy> InOut<'a, X, Y> {
         (self.x, self.y)
     }
 
+    /// Whether the row that is read is the one that is written.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn is_in_place(&self) -> bool {
+        core::ptr::eq(self.x.cast::<u8>(), self.y.cast::<u8>())
+    }
+
     /// The same rows once more, for a further pass.
     #[inline(always)]
     pub(crate) const fn again(&mut self) -> InOut<'_, X, Y> {

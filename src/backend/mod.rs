@@ -25,6 +25,7 @@
 //! `--cfg scrimp_backend="scalar"` (or `dsp`, `helium`, `neon`, `avx2`, `avx512`) in `RUSTFLAGS` forces the choice; a
 //! value whose features the build lacks does not compile.
 
+mod code_rows;
 mod dot_rows;
 mod exp_rows;
 mod f32_rows;
@@ -33,8 +34,12 @@ mod q_rows;
 mod s8_rows;
 mod scalar;
 mod stable_rows;
+#[cfg(target_arch = "x86_64")]
+mod stable_vector;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod vector;
+pub use code_rows::{CodeRows, CodeStep, LEAST_MAX, Requantize};
+pub(crate) use code_rows::{KEY_CHANNELS, KEY_GROUP, VALUE_CHANNELS, VALUE_KEYS, keys_words, values_words};
 pub use dot_rows::{Codes, DotRows, Format, LayerS8, LayerS16, Layout, OutputsS8};
 pub(crate) use dot_rows::{Data, masked, row_term};
 pub use f32_rows::F32Rows;
@@ -81,7 +86,9 @@ mod sealed {
 /// The primitives stand in one trait a kernel family, with the same file in every backend's folder. Their default methods
 /// are the portable bodies; a backend overrides one where a measurement in `backend/<name>.md` shows a gain. They are all
 /// `#[inline(always)]`, so that they are compiled under the caller's instruction set.
-pub trait Backend: sealed::Sealed + Dispatch + Arith + F32Rows + S8Rows + QRows + StableRows + DotRows {
+pub trait Backend:
+    sealed::Sealed + Dispatch + Arith + F32Rows + S8Rows + QRows + StableRows + CodeRows + DotRows
+{
     /// The name that `scrimp_backend` knows it by.
     const NAME: &'static str;
 }

@@ -1,6 +1,8 @@
 //! The portable backend: plain Rust, what every other one falls back to.
 
-use super::{Arith, Backend, Dispatch, DotRows, F32Rows, Kernel, QRows, S8Rows, StableRows, sealed::Sealed};
+use super::{
+    Arith, Backend, CodeRows, Dispatch, DotRows, F32Rows, Kernel, QRows, S8Rows, StableRows, code_rows, sealed::Sealed,
+};
 
 /// Plain Rust; may be used everywhere.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,6 +20,25 @@ impl S8Rows for Scalar {}
 impl QRows for Scalar {}
 
 impl StableRows for Scalar {}
+
+impl CodeRows for Scalar {
+    /// Cores of this backend on bare metal, Cortex-M0 and M3, have no vector multiplication, and the first no fast one.
+    #[inline(always)]
+    fn product_nibbles(
+        self,
+        codes: &[u8],
+        packed: &[u32],
+        table: &[i16; 16],
+        y: &mut [i32],
+        _spare: &mut [u32],
+    ) -> i32 {
+        if cfg!(target_arch = "arm") {
+            code_rows::product_by_buckets(codes, packed, table, y)
+        } else {
+            code_rows::product(codes, packed, table, y)
+        }
+    }
+}
 
 impl DotRows for Scalar {}
 

@@ -19,6 +19,13 @@ pub trait StableRows: F32Rows {
         }
         sum as f32
     }
+
+    /// `y[i] = s(x[i]) / Σ s(x[j])` at once, for rows that fit into registers or are out of cache; `false`, with nothing written,
+    /// if this one is neither, or if `fits` refuses its sum.
+    #[inline(always)]
+    fn stable_whole(self, _row: InOut<'_, f32>, _fits: fn(f32) -> bool) -> bool {
+        false
+    }
 }
 
 /// Elements whose partial sums stay in f32.

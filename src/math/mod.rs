@@ -7,6 +7,7 @@ mod exp;
 mod ext;
 mod gelu;
 mod ln;
+pub(crate) mod real;
 
 pub use exp::{exp, exp_of_difference, sigmoid};
 #[allow(unused_imports, reason = "the last is for hand-written loops")]

@@ -1,6 +1,8 @@
-//! Layers, tokens in rows: `x[token][channel]`, one file per layer; weights `[input][output]` in f32, `[output][input]` in integers.
+//! Layers, tokens in rows: `x[token][channel]`, one file per layer; weights `[input][output]` in f32, `[output][input]` in
+//! integers; attention also in integers, with AdaLog codes.
 
 pub(crate) mod attention;
+mod attention_adalog;
 mod batch_matmul;
 pub(crate) mod conv;
 pub(crate) mod depthwise;
@@ -12,6 +14,7 @@ pub(crate) mod matmul;
 mod norm;
 mod requant;
 
+pub use attention_adalog::{AttentionAdaLog, AttentionScales, CodeForm, attend_adalog, attend_adalog_on};
 pub use batch_matmul::{BatchMatMulS8, BatchMatMulS16, BatchShape};
 pub use depthwise::Padding;
 pub use gelu::{gelu_f32_in_place, gelu_f32_in_place_on};

@@ -1,9 +1,11 @@
 //! The plain softmax: the fastest form for this length on this backend.
 //!
-//! Short rows take three passes, rows that are out of cache two ([`F32Rows::TWO_PASS_FROM`]); the measured crossovers stand
-//! in `backend/<name>.md`.
+//! Rows that are out of cache take two passes ([`F32Rows::TWO_PASS_FROM`]); others do without a maximum where a backend has
+//! such a form and their exponentials fit an f32 as they are ([`F32Rows::softmax_of_plain`]), and three passes where not. The
+//! measured crossovers stand in `backend/<name>.md`.
 //!
 //! [`F32Rows::TWO_PASS_FROM`]: crate::backend::F32Rows::TWO_PASS_FROM
+//! [`F32Rows::softmax_of_plain`]: crate::backend::F32Rows::softmax_of_plain
 
 use super::MaskedRow;
 use super::each_row::{self, RowWork};
@@ -71,16 +73,16 @@ impl RowWork for Fastest {
 
 /// One row.
 #[inline(always)]
-pub(super) fn fastest<B: Backend>(b: B, row: InOut<'_, f32>, masked: MaskedRow) {
-    if row.len() < B::TWO_PASS_FROM {
-        three_pass(b, row, masked);
-    } else {
+pub(super) fn fastest<B: Backend>(b: B, mut row: InOut<'_, f32>, masked: MaskedRow) {
+    if row.len() >= B::TWO_PASS_FROM {
         two_pass(b, row, masked);
+    } else if !b.softmax_of_plain(row.again()) {
+        three_pass(b, row, masked);
     }
 }
 
 /// Softmax of one row.
 #[inline(always)]
 pub(crate) fn row_in_place<B: Backend>(b: B, row: &mut [f32]) {
-    three_pass(b, InOut::in_place(row), MaskedRow::Zeros);
+    fastest(b, InOut::in_place(row), MaskedRow::Zeros);
 }

@@ -31,7 +31,7 @@ use crate::shape::Rows;
 /// use scrimp::{Rows, softmax::log_softmax_f32};
 /// let mut y = [0.0; 2];
 /// log_softmax_f32(&[3.0, 3.0], &mut y, Rows::one(2)?)?;
-/// assert_eq!(y, [-core::f32::consts::LN_2; 2]);
+/// assert!((y[0] + core::f32::consts::LN_2).abs() < 1e-6);
 /// # Ok::<(), scrimp::Error>(())
 /// ```
 pub fn log_softmax_f32(x: &[f32], y: &mut [f32], rows: Rows) -> Result<(), Error> {

@@ -144,6 +144,9 @@ impl Kernel for StableMax<'_> {
 
 #[inline(always)]
 fn one_row<B: Backend>(b: B, mut row: InOut<'_, f32>) {
+    if b.stable_whole(row.again(), is_plain) {
+        return;
+    }
     let sum = b.stable_and_sum(row.again());
     let y = row.output();
     if is_plain(sum) { b.scale_f32(y, 1.0 / sum) } else { scale_rare(y, sum) }

@@ -33,6 +33,7 @@ impl Kernel for Primitives<'_> {
         black_box(F32Rows::exp_and_sum(b, InOut::in_place(slice_mut(&mut row)), 1.0));
         black_box((F32Rows::sum_of_exp(b, x, 1.0), F32Rows::ext_exp_sum(b, x)));
         F32Rows::exp_times(b, InOut::in_place(slice_mut(&mut row)), 1.0, 0.5);
+        black_box(F32Rows::softmax_of_plain(b, InOut::in_place(slice_mut(&mut row))));
         F32Rows::ext_exp_scale(b, InOut::apart(x, slice_mut(&mut row)), 0.5, 1.0);
         Arith::fma(b, sums, Arith::sqrt(b, sums), sums)
     }

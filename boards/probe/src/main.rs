@@ -17,6 +17,7 @@ mod lmdvit;
 mod math;
 mod model;
 mod nn;
+mod quant;
 mod shape;
 mod softmax;
 mod softmax_q;
@@ -46,6 +47,7 @@ fn main() {
     softmax_q::calls();
     bits::calls();
     nn::calls();
+    quant::calls();
     model::calls();
     lmdvit::calls();
     trace::calls();

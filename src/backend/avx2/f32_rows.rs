@@ -9,41 +9,112 @@ use core::arch::x86_64::{
 };
 
 use super::Avx2;
-use crate::backend::{F32Rows, InOut, exp_rows, vector, vector::Vector};
+use crate::backend::{
+    F32Rows, InOut, exp_rows,
+    vector::{self, Polynomial, Vector},
+};
 use crate::math::Ext;
 
 impl F32Rows for Avx2 {
     #[inline(always)]
     fn max_f32(self, x: &[f32]) -> f32 {
-        vector::max(self, x)
+        // SAFETY: the token proves all of the features.
+        unsafe { max(self, x) }
     }
 
     #[inline(always)]
-    fn exp_and_sum(self, mut row: InOut<'_, f32>, max: f32) -> f32 {
-        vector::exp_and_sum(self, row.again(), max).unwrap_or_else(|| exp_rows::exp_and_sum(self, row, max))
+    fn softmax_of_plain(self, row: InOut<'_, f32>) -> bool {
+        match row.len() {
+            // SAFETY: the token proves all of the features.
+            0..=32 => unsafe { plain_in_registers::<4>(self, row) },
+            // SAFETY: as above.
+            33..=64 => unsafe { plain_in_registers::<8>(self, row) },
+            // SAFETY: as above.
+            _ => unsafe { plain(self, row) },
+        }
+    }
+
+    #[inline(always)]
+    fn exp_and_sum(self, row: InOut<'_, f32>, max: f32) -> f32 {
+        // SAFETY: as above.
+        unsafe { exp_and_sum(self, row, max) }
     }
 
     #[inline(always)]
     fn scale_f32(self, y: &mut [f32], factor: f32) {
-        vector::scale(self, y, factor);
+        // SAFETY: as above.
+        unsafe { scale(self, y, factor) };
     }
 
     #[inline(always)]
     fn sum_of_exp(self, x: &[f32], max: f32) -> f64 {
-        vector::sum_of_exp(self, x, max).unwrap_or_else(|| exp_rows::sum_of_exp(self, x, max))
+        // SAFETY: as above.
+        unsafe { sum_of_exp(self, x, max) }
     }
 
-    const TWO_PASS_FROM: usize = 1 << 22;
+    const TWO_PASS_FROM: usize = 1 << 23;
 
     #[inline(always)]
     fn ext_exp_sum(self, x: &[f32]) -> Ext {
-        vector::ext_exp_sum(self, x)
+        // SAFETY: as above.
+        unsafe { ext_exp_sum(self, x) }
     }
 
     #[inline(always)]
     fn ext_exp_scale(self, row: InOut<'_, f32>, factor: f32, n: f32) {
-        vector::ext_exp_scale(self, row, factor, n, Self::TWO_PASS_FROM);
+        // SAFETY: as above.
+        unsafe { ext_exp_scale(self, row, factor, n) };
     }
+}
+
+/// Out of line, as are its neighbours: else the constants of every form are loaded before the first row, which takes longer
+/// than 64 elements.
+#[inline(never)]
+#[target_feature(enable = "avx2,fma,bmi2")]
+fn plain_in_registers<const N: usize>(token: Avx2, row: InOut<'_, f32>) -> bool {
+    vector::plain_in_registers::<_, N>(token, row)
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx2,fma,bmi2")]
+fn plain(token: Avx2, row: InOut<'_, f32>) -> bool {
+    vector::plain(token, row)
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx2,fma,bmi2")]
+fn exp_and_sum(token: Avx2, mut row: InOut<'_, f32>, max: f32) -> f32 {
+    vector::exp_and_sum(token, row.again(), max).unwrap_or_else(|| exp_rows::exp_and_sum(token, row, max))
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx2,fma,bmi2")]
+fn sum_of_exp(token: Avx2, x: &[f32], max: f32) -> f64 {
+    vector::sum_of_exp(token, x, max).unwrap_or_else(|| exp_rows::sum_of_exp(token, x, max))
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx2,fma,bmi2")]
+fn max(token: Avx2, x: &[f32]) -> f32 {
+    vector::max(token, x)
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx2,fma,bmi2")]
+fn scale(token: Avx2, y: &mut [f32], factor: f32) {
+    vector::scale(token, y, factor);
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx2,fma,bmi2")]
+fn ext_exp_sum(token: Avx2, x: &[f32]) -> Ext {
+    vector::ext_exp_sum(token, x)
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx2,fma,bmi2")]
+fn ext_exp_scale(token: Avx2, row: InOut<'_, f32>, factor: f32, n: f32) {
+    vector::ext_exp_scale(token, row, factor, n, Avx2::TWO_PASS_FROM);
 }
 
 /// Wraps intrinsics that work on registers alone.
@@ -62,6 +133,25 @@ macro_rules! operations {
 impl Vector for Avx2 {
     type V = __m256;
     const WIDTH: usize = 8;
+
+    type Exp = Polynomial<Self>;
+    const LARGEST: f32 = Polynomial::<Self>::LARGEST;
+    const WRAPS: bool = true;
+
+    #[inline(always)]
+    fn below(self, n: f32, factor: f32) -> Polynomial<Self> {
+        Polynomial::new(self, n, factor)
+    }
+
+    #[inline(always)]
+    fn exp(self, exp: Polynomial<Self>, x: __m256) -> __m256 {
+        exp.exp(self, x)
+    }
+
+    #[inline(always)]
+    fn add_exp(self, exp: Polynomial<Self>, x: __m256, sum: __m256) -> __m256 {
+        exp.add_exp(self, x, sum)
+    }
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m256 {

@@ -1,12 +1,12 @@
 //! AVX2 with FMA and BMI2: x86 since Haswell (2013) and Zen (2017).
 #![allow(unsafe_code, reason = "a token proves the target features that these calls need")]
 
+mod code_rows;
 mod dot_rows;
 mod f32_rows;
 mod q_rows;
 mod s8_rows;
 mod stable_rows;
-pub(super) use stable_rows::stable_and_sum;
 
 use core::arch::x86_64::{_mm_cvtss_f32, _mm_fmadd_ss, _mm_set_ss, _mm_sqrt_ss};
 

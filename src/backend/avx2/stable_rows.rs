@@ -5,14 +5,15 @@
 //! interleaved runs on a busy machine).
 
 use core::arch::x86_64::{
-    __m256, _CMP_NLT_UQ, _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_div_ps,
-    _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_rcp_ps, _mm256_set1_ps,
-    _mm256_setzero_ps, _mm256_storeu_ps,
+    __m256, _CMP_GE_OQ, _CMP_NLT_UQ, _mm256_add_ps, _mm256_and_ps, _mm256_andnot_ps, _mm256_blendv_ps, _mm256_cmp_ps,
+    _mm256_div_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_rcp_ps,
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
 };
 
 use super::Avx2;
 use crate::backend::stable_rows::stable_and_sum_block;
-use crate::backend::{InOut, LANES, StableRows, fold};
+use crate::backend::stable_vector::{self, StableVector};
+use crate::backend::{F32Rows, InOut, LANES, StableRows, fold};
 
 impl StableRows for Avx2 {
     #[inline(always)]
@@ -20,6 +21,51 @@ impl StableRows for Avx2 {
         // SAFETY: the token proves both features.
         unsafe { stable_and_sum(row) }
     }
+
+    #[inline(always)]
+    fn stable_whole(self, row: InOut<'_, f32>, fits: fn(f32) -> bool) -> bool {
+        if row.len() <= 64 {
+            // SAFETY: the token proves all of the features.
+            unsafe { in_registers(self, row, fits) }
+        } else if row.len() >= Self::TWO_PASS_FROM {
+            // SAFETY: as above.
+            unsafe { two_pass(self, row, fits) }
+        } else {
+            false
+        }
+    }
+}
+
+/// Out of line, as are its neighbours, so that their constants are not loaded before the first row.
+#[inline(never)]
+#[target_feature(enable = "avx2,fma,bmi2")]
+fn in_registers(token: Avx2, row: InOut<'_, f32>, fits: fn(f32) -> bool) -> bool {
+    stable_vector::in_registers::<_, 8>(token, row, fits)
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx2,fma,bmi2")]
+fn two_pass(token: Avx2, row: InOut<'_, f32>, fits: fn(f32) -> bool) -> bool {
+    stable_vector::two_pass(token, row, fits)
+}
+
+impl StableVector for Avx2 {
+    #[inline(always)]
+    fn stable(self, x: __m256) -> __m256 {
+        // SAFETY: the token proves avx2 and fma.
+        unsafe { stable(x) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn stable(x: __m256) -> __m256 {
+    /// From here on the estimate's result is 0, which stays; Newton's step would make it NaN for infinity.
+    const WIDE: f32 = f32::from_bits((127 + 126) << 23);
+    let magnitude = _mm256_set1_ps(f32::from_bits(0x7FFF_FFFF));
+    let u = _mm256_add_ps(_mm256_set1_ps(1.0), _mm256_and_ps(x, magnitude));
+    let is_wide = _mm256_cmp_ps::<_CMP_GE_OQ>(u, _mm256_set1_ps(WIDE));
+    _mm256_blendv_ps(u, _mm256_andnot_ps(is_wide, reciprocal(u)), x)
 }
 
 /// Elements of a register, of the four that are worked on together, and of a block whose partial sums stay in f32.
@@ -27,9 +73,9 @@ const WIDTH: usize = 8;
 const GROUP: usize = 4 * WIDTH;
 const BLOCK: usize = 8 * GROUP;
 
-#[inline]
+#[inline(never)]
 #[target_feature(enable = "avx2,fma")]
-pub(in crate::backend) fn stable_and_sum(mut row: InOut<'_, f32>) -> f32 {
+fn stable_and_sum(mut row: InOut<'_, f32>) -> f32 {
     let mut sum = 0.0f64;
     while row.len() >= GROUP {
         let whole = row.len() - row.len() % GROUP;

@@ -1,6 +1,7 @@
 //! AVX-512 F, BW, DQ and VL: x86 since Skylake-X (2017) and Zen 4 (2022).
 #![allow(unsafe_code, reason = "a token proves the target features that these calls need")]
 
+mod code_rows;
 mod dot_rows;
 mod f32_rows;
 mod q_rows;

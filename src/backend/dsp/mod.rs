@@ -2,10 +2,12 @@
 //!
 //! The whole crate is compiled for it by the build's flags, which `build.rs` reads; the token only says so.
 
+mod code_rows;
 mod dot_rows;
 mod f32_rows;
 #[cfg(target_abi = "eabihf")]
 mod fpu;
+mod leaves_code;
 mod leaves_dot;
 mod leaves_q;
 mod q_rows;

@@ -2,8 +2,10 @@
 //!
 //! The whole crate is compiled for it by the build's flags, which `build.rs` reads; the token only says so.
 
+mod code_rows;
 mod dot_rows;
 mod f32_rows;
+mod leaves_code;
 mod leaves_dot;
 mod leaves_q;
 mod q_rows;

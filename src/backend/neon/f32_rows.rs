@@ -7,7 +7,10 @@ use core::arch::aarch64::{
 };
 
 use super::Neon;
-use crate::backend::{F32Rows, InOut, exp_rows, vector, vector::Vector};
+use crate::backend::{
+    F32Rows, InOut, exp_rows,
+    vector::{self, Polynomial, Vector},
+};
 use crate::math::Ext;
 
 impl F32Rows for Neon {
@@ -58,6 +61,25 @@ macro_rules! operations {
 impl Vector for Neon {
     type V = float32x4_t;
     const WIDTH: usize = 4;
+
+    type Exp = Polynomial<Self>;
+    const LARGEST: f32 = Polynomial::<Self>::LARGEST;
+    const WRAPS: bool = true;
+
+    #[inline(always)]
+    fn below(self, n: f32, factor: f32) -> Polynomial<Self> {
+        Polynomial::new(self, n, factor)
+    }
+
+    #[inline(always)]
+    fn exp(self, exp: Polynomial<Self>, x: float32x4_t) -> float32x4_t {
+        exp.exp(self, x)
+    }
+
+    #[inline(always)]
+    fn add_exp(self, exp: Polynomial<Self>, x: float32x4_t, sum: float32x4_t) -> float32x4_t {
+        exp.add_exp(self, x, sum)
+    }
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> float32x4_t {

@@ -1,6 +1,7 @@
 //! NEON (Advanced SIMD): every AArch64 CPU.
 #![allow(unsafe_code, reason = "a token proves the target features that these calls need")]
 
+mod code_rows;
 mod dot_rows;
 mod f32_rows;
 mod q_rows;

@@ -4,6 +4,7 @@
 //! an emulator with `-icount` it counts instructions, and is the same each time.
 #![no_std]
 
+mod adalog;
 mod linear;
 mod meter;
 mod noise;
@@ -71,6 +72,11 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     bench("log_softmax_f32", &[256], 8, softmax::log_softmax);
     bench("online_softmax", &[256], 8, softmax::online);
     bench("softmax_f32_scaled", &[256], 8, softmax::scaled);
+    bench("adalog_codes", &[64, 256], 5, adalog::codes);
+    // 64 keys of 32 channels: their values, packed, and keys; on the row's figure see the function.
+    bench("attend_adalog", &[64], 128, adalog::attend);
+    let work = 64 * adalog::CHANNELS;
+    visit(&Bench { kernel: "adalog_product", n: 64, work, ram: 10 * KIB, body: adalog::product });
     let mut layer = |kernel, body| {
         for n in [32, 64, 256] {
             // Weights row by row and packed, each as bytes and as planes.

@@ -4,6 +4,7 @@
 //! (host) and `examples/conformance.rs` (host and boards).
 #![no_std]
 
+mod adalog;
 mod bits;
 mod buffer;
 mod failure;
@@ -94,6 +95,12 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
         case("softmax_q", 5 * KIB, softmax_q::q);
         case("two_pass_q", 5 * KIB, softmax_q::two_pass);
         case("stablemax_q", 5 * KIB, softmax_q::stable);
+    }
+    if part::QUANT {
+        case("adalog_codes", 4 * KIB, adalog::codes);
+        case("adalog_product", 14 * KIB, adalog::product);
+        case("attend_adalog", 14 * KIB, adalog::attention);
+        case("adalog_gelu", 4 * KIB, adalog::gelu);
     }
     if part::BITS {
         case("linear_s8", 7 * KIB, bits::linear);

@@ -3,13 +3,15 @@
 //! All of them, unless `SCRIMP_SUITE` names some, with commas between: the flash of a micro:bit does not hold them all. Then
 //! xtask builds the parts that the board's `SCRIMP_SUITE_PARTS` lists one after the other.
 
-const PARTS: [&str; 4] = ["softmax", "fixed", "nn", "bits"];
+const PARTS: [&str; 5] = ["softmax", "fixed", "nn", "quant", "bits"];
 const CHOSEN: Option<&str> = option_env!("SCRIMP_SUITE");
 
 /// Softmax in f32.
 pub(crate) const SOFTMAX: bool = is_chosen("softmax");
 /// Softmax on integers.
 pub(crate) const FIXED: bool = is_chosen("fixed");
+/// AdaLog.
+pub(crate) const QUANT: bool = is_chosen("quant");
 /// Layers and LMD-ViT.
 pub(crate) const NN: bool = is_chosen("nn");
 

@@ -2,12 +2,14 @@
 
 pub mod bench;
 pub mod blob;
+pub mod calibrate;
 pub mod calibration;
 pub mod classify;
 pub mod convert;
 pub mod dataset;
 pub mod deblur;
 pub mod description;
+pub mod evaluate;
 pub mod inspect;
 pub mod output;
 pub mod picture;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use scrimp_cli::{bench, classify, convert, deblur, inspect, quantize, replay, switching};
+use scrimp_cli::{bench, calibrate, classify, convert, deblur, evaluate, inspect, quantize, replay, switching};
 
 /// Models and pictures for the scrimp inference library.
 #[derive(Parser)]
@@ -41,6 +41,10 @@ enum Command {
     Quantize(quantize::Options),
     /// Measure bit switching on the small Fashion-MNIST transformer: every method and width, the whole test split
     Switching(switching::Options),
+    /// Find the parameters of AdaLog and other quantizers from dumped activations
+    Calibrate(calibrate::Options),
+    /// Measure what quantizers cost the small transformer on Fashion-MNIST
+    Evaluate(evaluate::Options),
     /// Run test vectors (kernel-vectors/1, JSON) through the library; exit code 1 if any differs
     Replay {
         /// The files
@@ -62,6 +66,8 @@ fn main() -> ExitCode {
             _ => unreachable!("clap counts them"),
         },
         Command::Inspect { model, tensors } => inspect::run(&model, tensors),
+        Command::Calibrate(options) => calibrate::run(&options),
+        Command::Evaluate(options) => evaluate::run(&options),
         Command::Deblur(options) => deblur::run(&options),
         Command::Classify(options) => classify::run(&options),
         Command::Quantize(options) => quantize::run(&options),

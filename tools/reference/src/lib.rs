@@ -1,5 +1,6 @@
 //! Plain f64 oracles of the kernels: no SIMD, no cleverness, written to be read and believed.
 
+pub mod adalog;
 pub mod bits;
 pub mod lmdvit;
 pub mod ops;

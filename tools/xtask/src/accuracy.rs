@@ -27,7 +27,8 @@ type Float = fn(&[f32], &mut [f32], Rows) -> Result<(), Error>;
 type Oracle = fn(&[f64]) -> Vec<f64>;
 
 /// What is measured, and its oracle.
-const VARIANTS: [(&str, Float, Oracle); 4] = [
+const VARIANTS: [(&str, Float, Oracle); 5] = [
+    ("softmax_f32", softmax::softmax_f32, ops::softmax),
     ("three_pass_f32", softmax::three_pass_f32, ops::softmax),
     ("two_pass_f32", softmax::two_pass_f32, ops::softmax),
     ("OnlineSoftmax", online, ops::softmax),

@@ -189,6 +189,7 @@ fn table(records: &[Record]) -> String {
 }
 
 const HOST: &str = "tests/expected/host_softmax.json";
+const HOST_AVX2: &str = "tests/expected/host_softmax_avx2.json";
 pub(crate) const HOST_PLOT: &str = "tests/expected/host_softmax.svg";
 
 /// The committed counts of some boards side by side, kernels down, for the README.
@@ -201,7 +202,8 @@ pub(crate) fn counts() -> Result<String> {
     boards.iter().for_each(|board| text += &format!(" {} ({}) |", board.name, board.backend));
     text += "\n| --- | --- | --- | --- |\n";
     for kernel in records.iter().flatten().filter(|record| record.n == 64).map(|record| &record.kernel) {
-        if text.contains(&format!("`{kernel}`")) {
+        // They have a table of their own, or none.
+        if kernel.contains("adalog") || text.contains(&format!("`{kernel}`")) {
             continue;
         }
         text += &format!("| `{kernel}` |");
@@ -216,21 +218,54 @@ pub(crate) fn counts() -> Result<String> {
     Ok(text)
 }
 
+/// One committed time of the host.
+#[derive(Deserialize)]
+struct Time {
+    kernel: String,
+    backend: String,
+    peer: Option<String>,
+    n: f64,
+    value: f64,
+    ratio: Option<f64>,
+}
+
+/// The times in a record of the host, whose first entry says how they were measured.
+fn times(path: &str) -> Result<Vec<Time>> {
+    let text = fs::read_to_string(workspace::path(path)).with_context(|| path.to_owned())?;
+    let records: Vec<serde_json::Value> = serde_json::from_str(&text).with_context(|| path.to_owned())?;
+    let times = records.into_iter().skip(1).map(|record| Ok(serde_json::from_value(record)?));
+    times.collect()
+}
+
+/// The committed counts of AdaLog, for the README: a logit, a multiply-accumulate, a whole row.
+pub(crate) fn adalog() -> Result<String> {
+    let boards = ["microbit", "mps2-an386", "mps3-an547"].map(Board::find);
+    let boards = boards.into_iter().collect::<Result<Vec<_>>>()?;
+    let records = boards.iter().map(committed).collect::<Result<Vec<_>>>()?;
+    let mut text = String::from("| work |");
+    boards.iter().for_each(|board| text += &format!(" {} ({}) |", board.name, board.backend));
+    text += "\n| --- | --- | --- | --- |\n";
+    // Kernel, row lengths, what a figure is multiplied by, digits.
+    for (work, kernel, sizes, factor, digits) in [
+        ("logits to 4-bit codes, a logit, rows of 64 / 256", "adalog_codes", &[64, 256][..], 1.0, 2),
+        ("codes x values, a multiply-accumulate, 64 keys of 32 channels", "adalog_product", &[64], 1.0, 2),
+        ("a row of attention, 64 keys of 32 channels", "attend_adalog", &[64], 64.0, 0),
+    ] {
+        text += &format!("| {work} |");
+        for records in &records {
+            let value = |n: &usize| records.iter().find(|record| record.kernel == kernel && record.n == *n);
+            let cell = |n| value(n).map_or("-".into(), |record| format!("{:.digits$}", record.value * factor));
+            text += &format!(" {} |", sizes.iter().map(cell).collect::<Vec<_>>().join(" / "));
+        }
+        text += "\n";
+    }
+    Ok(text)
+}
+
 /// The committed times of the host, drawn.
 pub(crate) fn host_svg() -> Result<String> {
-    #[derive(Deserialize)]
-    struct Time {
-        kernel: String,
-        peer: Option<String>,
-        n: f64,
-        value: f64,
-    }
-    let text = fs::read_to_string(workspace::path(HOST)).with_context(|| HOST)?;
-    let records: Vec<serde_json::Value> = serde_json::from_str(&text).with_context(|| HOST)?;
     let mut curves: Vec<Curve> = Vec::new();
-    // The first entry says how it was measured.
-    for record in records.into_iter().skip(1) {
-        let Time { kernel, peer, n, value } = serde_json::from_value(record)?;
+    for Time { kernel, peer, n, value, .. } in times(HOST)? {
         let dashed = peer.is_some();
         let name = peer.map_or(kernel.clone(), |peer| format!("{peer} ({kernel})"));
         match curves.iter_mut().find(|curve| curve.name == name) {
@@ -238,8 +273,50 @@ pub(crate) fn host_svg() -> Result<String> {
             None => curves.push(Curve { name, points: vec![(n, value)], dashed }),
         }
     }
-    let chart = Chart { title: "Softmax on one thread, AVX2", x: "elements of a row", y: "ns an element", bound: None };
+    let chart =
+        Chart { title: "Softmax on one thread, AVX-512", x: "elements of a row", y: "ns an element", bound: None };
     plot::svg(&chart, &curves)
+}
+
+/// The committed times of the host in each instruction set, beside the rival's, for the README.
+pub(crate) fn host_table() -> Result<String> {
+    let mut text = String::new();
+    for path in [HOST, HOST_AVX2] {
+        let times = times(path)?;
+        let rival = times.iter().find(|time| time.ratio.is_some()).context("a record without a rival")?;
+        let (rival, kernel) = (rival.peer.clone(), rival.kernel.clone());
+        let sizes: Vec<f64> =
+            times.iter().filter(|time| time.peer == rival && time.kernel == kernel).map(|t| t.n).collect();
+        if text.is_empty() {
+            text += "| kernel |";
+            sizes.iter().for_each(|n| text += &format!(" {} |", length(*n as usize)));
+            text += &("\n|".to_owned() + &" --- |".repeat(sizes.len() + 1) + "\n");
+        }
+        let value = |name: &str, peer: &Option<String>, n: f64| {
+            let found = times.iter().find(|t| t.kernel == name && t.peer == *peer && (t.n - n).abs() < 0.5);
+            found.map(|time| time.value).with_context(|| format!("{path} has no {name} at {n}"))
+        };
+        let backend =
+            times.iter().find(|time| time.peer.is_none()).map(|time| time.backend.clone()).unwrap_or_default();
+        for name in ["softmax_f32", "stablemax_f32"] {
+            text += &format!("| `{name}`, {backend} |");
+            for &n in &sizes {
+                let (ours, theirs) = (value(name, &None, n)?, value(&kernel, &rival, n)?);
+                text += &format!(" {ours:.2} [{:.2}] |", ours / theirs);
+            }
+            text += "\n";
+        }
+    }
+    Ok(text)
+}
+
+/// `64`, `4k`, `16M`.
+fn length(n: usize) -> String {
+    match n {
+        n if n % (1 << 20) == 0 => format!("{}M", n >> 20),
+        n if n % (1 << 10) == 0 => format!("{}k", n >> 10),
+        n => n.to_string(),
+    }
 }
 
 /// The host's table is made by a workspace of its own, so that the other libraries stay out of this one.

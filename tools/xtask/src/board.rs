@@ -13,9 +13,8 @@ use crate::process::{self, Finished, LONG};
 use crate::setup::Toolchain;
 use crate::workspace;
 
-/// All boards build here, so that those with the same target and flags share one `core`. `SCRIMP_BOARDS_DIR` names another
-/// place, for two runs side by side.
-fn target_dir() -> String {
+/// What boards build is below this; `SCRIMP_BOARDS_DIR` names another place, for two runs side by side.
+fn boards_dir() -> String {
     std::env::var("SCRIMP_BOARDS_DIR").unwrap_or_else(|_| "target/boards".into())
 }
 
@@ -97,10 +96,15 @@ impl Board {
         Ok(examples)
     }
 
+    /// Where cargo builds for this board: boards of one target share a `core`, those of different ones can build side by side.
+    fn target_dir(&self) -> String {
+        format!("{}/{}", boards_dir(), self.target)
+    }
+
     /// Cargo, told to build for this board; package and program are the caller's to add.
     pub(crate) fn cargo(&self, subcommand: &str) -> Result<Command> {
         let config = format!("boards/{}/config.toml", self.name);
-        let mut cargo = workspace::cargo([subcommand, "--profile", "firmware", "--target-dir", &target_dir()]);
+        let mut cargo = workspace::cargo([subcommand, "--profile", "firmware", "--target-dir", &self.target_dir()]);
         cargo.args(["--config", &config]);
         Toolchain::for_target(&self.target)?.apply(&mut cargo, &self.target);
         Ok(cargo)
@@ -155,8 +159,8 @@ impl Board {
     /// Copies what cargo built for the target to a place of this board, because boards share targets; `part` is added to the
     /// name.
     pub(crate) fn keep(&self, built: &str, part: &str) -> Result<PathBuf> {
-        let built = workspace::path(target_dir()).join(&self.target).join("firmware").join(built);
-        let folder = workspace::path(target_dir()).join("run").join(&self.name);
+        let built = workspace::path(self.target_dir()).join(&self.target).join("firmware").join(built);
+        let folder = workspace::path(boards_dir()).join("run").join(&self.name);
         fs::create_dir_all(&folder)?;
         let name = built.file_name().unwrap_or_default().to_string_lossy();
         let kept = folder.join(if part.is_empty() { name.into_owned() } else { format!("{name}-{part}") });

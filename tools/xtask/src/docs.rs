@@ -24,6 +24,8 @@ pub(crate) fn run(check: bool) -> Result<()> {
         ("quality", quality::table()?),
         ("switching", switching::table()?),
         ("counts", bench::counts()?),
+        ("host softmax", bench::host_table()?),
+        ("adalog counts", bench::adalog()?),
         ("sizes", size::table(&Board::all()?)?),
     ] {
         text = replace(&text, name, &block)?;

@@ -15,7 +15,11 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(230, 159, 0),
     RGBColor(90, 90, 90),
 ];
-const SIZE: (u32, u32) = (860, 460);
+const SIZE: (u32, u32) = (1060, 460);
+/// Left for the names of the curves.
+const NAMES: u32 = 250;
+const MARGIN: u32 = 12;
+const LEFT: u32 = 74;
 
 /// One curve; `dashed` marks what is not ours.
 pub(crate) struct Curve {
@@ -55,9 +59,10 @@ fn draw(chart: &Chart<'_>, curves: &[Curve], x: Range<f64>, y: Range<f64>, text:
     area.fill(&WHITE)?;
     let mut axes = ChartBuilder::on(&area)
         .caption(chart.title, ("sans-serif", 18))
-        .margin(12)
+        .margin(MARGIN)
+        .margin_right(NAMES)
         .x_label_area_size(42)
-        .y_label_area_size(74)
+        .y_label_area_size(LEFT)
         .build_cartesian_2d(x.clone().log_scale(), y.log_scale())?;
     axes.configure_mesh()
         .x_desc(chart.x)
@@ -67,27 +72,31 @@ fn draw(chart: &Chart<'_>, curves: &[Curve], x: Range<f64>, y: Range<f64>, text:
         .y_label_formatter(&|v| number(*v))
         .x_label_formatter(&|v| number(*v))
         .draw()?;
+    let mut names = Vec::new();
     for (curve, colour) in curves.iter().zip(COLOURS.iter().cycle()) {
         let style = colour.stroke_width(2);
         let points = curve.points.iter().copied();
-        let key = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style);
         if curve.dashed {
-            axes.draw_series(DashedLineSeries::new(points, 6, 4, style))?.label(&curve.name).legend(key);
+            axes.draw_series(DashedLineSeries::new(points, 6, 4, style))?;
         } else {
-            axes.draw_series(LineSeries::new(points, style))?.label(&curve.name).legend(key);
+            axes.draw_series(LineSeries::new(points, style))?;
         }
+        names.push((curve.name.as_str(), style, curve.dashed));
     }
     if let Some((name, value)) = chart.bound {
         let style = BLACK.stroke_width(1);
-        let line = DashedLineSeries::new([(x.start, value), (x.end, value)], 2, 4, style);
-        axes.draw_series(line)?.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+        axes.draw_series(DashedLineSeries::new([(x.start, value), (x.end, value)], 2, 4, style))?;
+        names.push((name, style, true));
     }
-    axes.configure_series_labels()
-        .background_style(WHITE.mix(0.85))
-        .border_style(BLACK.mix(0.3))
-        .label_font(("sans-serif", 13))
-        .position(SeriesLabelPosition::UpperRight)
-        .draw()?;
+    // Beside the chart, where they cover no curve.
+    let (left, mut y) = ((SIZE.0 - NAMES + 10) as i32, 48);
+    for (name, style, dashed) in names {
+        let gap = if dashed { 5 } else { 0 };
+        area.draw(&PathElement::new([(left, y), (left + 9, y)], style))?;
+        area.draw(&PathElement::new([(left + 9 + gap, y), (left + 22, y)], style))?;
+        area.draw(&Text::new(name, (left + 28, y - 6), ("sans-serif", 13)))?;
+        y += 19;
+    }
     area.present()?;
     Ok(())
 }

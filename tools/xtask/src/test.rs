@@ -1,7 +1,10 @@
 //! Every test, as a list of steps; failures are collected and told at the end with what reproduces them.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -13,20 +16,21 @@ use crate::{bench, demo, docs, panics, setup, size, workspace};
 /// A board that takes longer than this for one example hangs.
 const BOARD_LIMIT: Duration = Duration::from_secs(300);
 
+/// Targets whose boards run side by side.
+const AT_ONCE: usize = 2;
+
 /// Runs the steps whose name contains one of `filter`; all if there are none.
 pub(crate) fn run(filter: &[String]) -> Result<ExitCode> {
     let start = Instant::now();
-    let mut steps = Steps { filter, passed: 0, failures: Vec::new() };
+    let steps = Steps { filter, done: Mutex::default() };
     steps.step("set-up", setup::run);
-    host(&mut steps);
-    for board in Board::all()? {
-        on_board(&mut steps, &board);
-    }
+    host(&steps);
+    on_boards(&steps, Board::all()?);
     steps.step("demo", || demo::run(&demo::Options::default()));
     Ok(steps.finish(start))
 }
 
-fn host(steps: &mut Steps<'_>) {
+fn host(steps: &Steps<'_>) {
     steps.cargo("fmt", workspace::cargo(["fmt", "--all", "--check"]));
     let warnings = ["--", "-D", "warnings"];
     let mut clippy = workspace::cargo(["clippy", "--workspace", "--all-targets", "--all-features"]);
@@ -48,7 +52,27 @@ fn host(steps: &mut Steps<'_>) {
     steps.cargo("conformance, optimised", optimised);
 }
 
-fn on_board(steps: &mut Steps<'_>, board: &Board) {
+/// Boards of different targets side by side, as an emulator keeps one core busy; those that share a build directory one after
+/// the other.
+fn on_boards(steps: &Steps<'_>, boards: Vec<Board>) {
+    let mut targets: BTreeMap<String, Vec<Board>> = BTreeMap::new();
+    for board in boards {
+        targets.entry(board.target.clone()).or_default().push(board);
+    }
+    let queue = Mutex::new(targets.into_values());
+    let next = || queue.lock().ok()?.next();
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(boards) = next() {
+                    boards.iter().for_each(|board| on_board(steps, board));
+                }
+            });
+        }
+    });
+}
+
+fn on_board(steps: &Steps<'_>, board: &Board) {
     let name = &board.name;
     let Ok(examples) = board.examples() else { return };
     steps.step(&format!("{name}: build"), || board.build_examples());
@@ -78,6 +102,11 @@ fn on_board(steps: &mut Steps<'_>, board: &Board) {
 
 struct Steps<'a> {
     filter: &'a [String],
+    done: Mutex<Done>,
+}
+
+#[derive(Default)]
+struct Done {
     passed: usize,
     /// Name, what reproduces it, and what went wrong.
     failures: Vec<(String, String, String)>,
@@ -85,43 +114,45 @@ struct Steps<'a> {
 
 impl Steps<'_> {
     /// Runs one step of our own; it is reproduced by its name.
-    fn step(&mut self, name: &str, work: impl FnOnce() -> Result<()>) {
+    fn step(&self, name: &str, work: impl FnOnce() -> Result<()>) {
         self.record(name, format!("cargo xtask test '{name}'"), work);
     }
 
     /// Runs cargo; it is reproduced by the command.
-    fn cargo(&mut self, name: &str, mut command: Command) {
+    fn cargo(&self, name: &str, mut command: Command) {
         self.record(name, process::describe(&command), move || {
             process::run(name, &mut command, LONG)?.check().map(drop)
         });
     }
 
-    fn record(&mut self, name: &str, reproduce: String, work: impl FnOnce() -> Result<()>) {
+    fn record(&self, name: &str, reproduce: String, work: impl FnOnce() -> Result<()>) {
         if !self.filter.is_empty() && !self.filter.iter().any(|part| name.contains(part.as_str())) {
             return;
         }
         let start = Instant::now();
         let result = work();
         let seconds = start.elapsed().as_secs_f64();
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
             Ok(()) => {
                 println!("ok      {name} ({seconds:.1} s)");
-                self.passed += 1;
+                done.passed += 1;
             }
             Err(error) => {
                 println!("FAILED  {name} ({seconds:.1} s)");
-                self.failures.push((name.to_owned(), reproduce, format!("{error:#}")));
+                done.failures.push((name.to_owned(), reproduce, format!("{error:#}")));
             }
         }
     }
 
     /// Tells the failures and the sum.
     fn finish(self, start: Instant) -> ExitCode {
-        for (name, reproduce, text) in &self.failures {
+        let Done { passed, failures } = self.done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (name, reproduce, text) in &failures {
             println!("\n---- {name}\n{}\nreproduce: {reproduce}", text.trim_end());
         }
         println!("\n{:.0} s", start.elapsed().as_secs_f64());
-        println!("{} passed, {} failed", self.passed, self.failures.len());
-        if self.failures.is_empty() && self.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        println!("{passed} passed, {} failed", failures.len());
+        if failures.is_empty() && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }

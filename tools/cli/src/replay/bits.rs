@@ -96,7 +96,7 @@ fn no_offsets(params: &Params<'_>, names: &[&str]) -> Result<()> {
 
 fn batch(case: &Case, params: &Params<'_>) -> Result<(BatchShape, Multiplier, usize)> {
     only_inputs(case, &["lhs", "rhs"])?;
-    let (adj_x, adj_y) = (params.flag("adj_x")?, params.flag("adj_y")?);
+    let (adj_x, adj_y) = (params.needed_flag("adj_x")?, params.needed_flag("adj_y")?);
     let shape = BatchShape::new(input(case, "lhs")?.batch()?, input(case, "rhs")?.batch()?, adj_x, adj_y)?;
     let multiplier =
         Multiplier { mantissa: params.needed("output_multiplier")?, shift: params.needed("output_shift")? };

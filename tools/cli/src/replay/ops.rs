@@ -1,6 +1,7 @@
 //! The operators that cases may name, each as the library's public call.
 
 use anyhow::{Context, Result, bail, ensure};
+use scrimp::quant::{AdaLog, GeluForm, GeluS8, Symbols};
 use scrimp::softmax::{log_softmax_f32, log_stablemax_f32, softmax_f32, stablemax_f32};
 use scrimp::{Error, LogSoftmaxS8, Rows, SoftmaxS8, SoftmaxS16};
 
@@ -15,6 +16,11 @@ type RunOf<P, X, Y> = fn(&P, &[X], &mut [Y], Rows) -> Result<(), Error>;
 
 pub(super) fn run(case: &Case) -> Result<Outputs> {
     let params = Params::of(case);
+    if case.op == "adalog_encode" {
+        let codes = adalog_encode(case, &params)?;
+        params.finish()?;
+        return Ok(vec![("codes", Values::U16(codes))]);
+    }
     let y = match case.op.as_str() {
         "softmax_f32" => f32_rows(case, softmax_f32),
         "log_softmax_f32" => f32_rows(case, log_softmax_f32),
@@ -27,6 +33,15 @@ pub(super) fn run(case: &Case) -> Result<Outputs> {
             let softmax = log_softmax_s8(&params)?;
             rows(case, Tensor::i8, |x, y, rows| softmax.run(x, y, rows)).map(Values::I8)
         }
+        "gelu_s8" => {
+            let gelu = gelu_s8(&params)?;
+            let x = case.inputs.get("x").context("the case has no input x")?;
+            ensure!(case.inputs.len() == 1, "an input besides x");
+            let x = x.i8()?;
+            let mut y = vec![0; x.len()];
+            gelu.run(&x, &mut y)?;
+            Ok(Values::I8(y))
+        }
         "fully_connected_s8" => bits::fully_connected_s8(case, &params, false),
         "fully_connected_s4" => bits::fully_connected_s8(case, &params, true),
         "fully_connected_s16" => bits::fully_connected_s16(case, &params),
@@ -37,6 +52,39 @@ pub(super) fn run(case: &Case) -> Result<Outputs> {
     }?;
     params.finish()?;
     Ok(vec![("y", y)])
+}
+
+fn adalog_encode(case: &Case, params: &Params<'_>) -> Result<Vec<u16>> {
+    let natural = |name| -> Result<u32> {
+        let integer = params.integer(name)?.with_context(|| format!("no `{name}`"))?;
+        u32::try_from(integer).with_context(|| format!("`{name}` is negative"))
+    };
+    let symbols = match params.text("symbols")?.context("no `symbols`")? {
+        "full" => Symbols::Full,
+        "top_is_zero" => Symbols::TopIsZero,
+        symbols => bail!("symbols {symbols} are unknown"),
+    };
+    let scale = params.real("scale")?.context("no `scale`")?;
+    let codec = AdaLog::new(natural("bits")?, natural("q")?, scale, symbols)?.codec();
+    let x = case.inputs.get("x").context("the case has no input x")?.f32()?;
+    ensure!(case.inputs.len() == 1, "an input besides x");
+    let mut codes = vec![0; x.len()];
+    codec.encode(&x, &mut codes)?;
+    Ok(codes)
+}
+
+fn gelu_s8(params: &Params<'_>) -> Result<GeluS8> {
+    let tensor = |name: &str| -> Result<(f64, i8)> {
+        let scale = params.real(&format!("{name}_scale"))?.with_context(|| format!("no `{name}_scale`"))?;
+        let zero_point =
+            params.integer(&format!("{name}_zero_point"))?.with_context(|| format!("no `{name}_zero_point`"))?;
+        Ok((scale, i8::try_from(zero_point).with_context(|| format!("`{name}_zero_point` is no i8"))?))
+    };
+    let form = match params.flag("approximate_tanh")? {
+        Some(true) => GeluForm::Tanh,
+        _ => GeluForm::Erf,
+    };
+    Ok(GeluS8::new(tensor("input")?, tensor("output")?, form)?)
 }
 
 fn f32_rows(case: &Case, run: RunF32) -> Result<Values> {

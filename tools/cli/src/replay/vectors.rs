@@ -138,6 +138,7 @@ pub(super) enum Values {
     F32(Vec<f32>),
     I8(Vec<i8>),
     I16(Vec<i16>),
+    U16(Vec<u16>),
 }
 
 impl Values {
@@ -146,6 +147,7 @@ impl Values {
             Self::F32(v) => v.len(),
             Self::I8(v) => v.len(),
             Self::I16(v) => v.len(),
+            Self::U16(v) => v.len(),
         }
     }
 
@@ -154,6 +156,7 @@ impl Values {
             Self::F32(v) => f64::from(v[i]),
             Self::I8(v) => f64::from(v[i]),
             Self::I16(v) => f64::from(v[i]),
+            Self::U16(v) => f64::from(v[i]),
         }
     }
 }
@@ -184,6 +187,20 @@ impl<'a> Params<'a> {
         Ok(Some(integer))
     }
 
+    /// A text, if it is there.
+    pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>> {
+        let Some((name, value)) = self.all.get_key_value(name) else { return Ok(None) };
+        self.asked.borrow_mut().insert(name);
+        value.as_str().map(Some).with_context(|| format!("parameter {name} is no text: {value}"))
+    }
+
+    /// A flag, if it is there.
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>> {
+        let Some((name, value)) = self.all.get_key_value(name) else { return Ok(None) };
+        self.asked.borrow_mut().insert(name);
+        value.as_bool().map(Some).with_context(|| format!("parameter {name} is neither true nor false: {value}"))
+    }
+
     /// An integer that must be there.
     pub(super) fn needed(&self, name: &str) -> Result<i32> {
         self.integer(name)?.with_context(|| format!("no parameter {name}"))
@@ -200,11 +217,9 @@ impl<'a> Params<'a> {
         integers.with_context(|| format!("parameter {name} is not a list of i32"))
     }
 
-    /// Yes or no, that must be there.
-    pub(super) fn flag(&self, name: &str) -> Result<bool> {
-        let (name, value) = self.all.get_key_value(name).with_context(|| format!("no parameter {name}"))?;
-        self.asked.borrow_mut().insert(name);
-        value.as_bool().with_context(|| format!("parameter {name} is neither true nor false"))
+    /// A flag that must be there.
+    pub(super) fn needed_flag(&self, name: &str) -> Result<bool> {
+        self.flag(name)?.with_context(|| format!("no parameter {name}"))
     }
 
     /// Fails if a parameter was not asked for.

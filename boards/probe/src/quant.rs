@@ -1,0 +1,201 @@
+//! `scrimp::quant` and the attention that uses it.
+
+use core::hint::black_box;
+
+use scrimp::Rows;
+use scrimp::backend::{Backend, CodeRows, CodeStep, Dispatch, Kernel, Requantize};
+use scrimp::nn::{AttentionAdaLog, AttentionScales, CodeForm, attend_adalog, attend_adalog_on};
+use scrimp::quant::{
+    AdaLog, Code, CodeLinear, CodeProduct, FixedCodec, GeluCodes, GeluForm, GeluLadder, GeluS8, Log2, LogCodec,
+    LogSqrt2, LogitBias, LogitCodes, PackedKeys, PackedValues, Shift, Symbols, Ties, Uniform, ValueRange, pack,
+    packed_len, unpack,
+};
+
+use crate::{on_each_backend, slice, slice_mut};
+
+fn adalog() -> Option<AdaLog> {
+    AdaLog::new(black_box(4), black_box(25), black_box(1.0), black_box(Symbols::TopIsZero)).ok()
+}
+
+fn range() -> ValueRange {
+    black_box(ValueRange { zero_point: 1, low: -8, high: 7 })
+}
+
+pub(crate) fn calls() {
+    parameters();
+    rows();
+    on_each_backend!(on);
+}
+
+fn parameters() {
+    let Some(adalog) = adalog() else { return };
+    let adalog = AdaLog::with_ties(adalog, black_box(Ties::Up));
+    black_box((AdaLog::bits(&adalog), AdaLog::q(&adalog), AdaLog::scale(&adalog), AdaLog::symbols(&adalog)));
+    let code = black_box(3);
+    black_box((AdaLog::codes(&adalog), AdaLog::shift(&adalog, code), AdaLog::mantissa(&adalog, code)));
+    black_box((AdaLog::largest_mantissa(&adalog), AdaLog::fraction_bits(&adalog), AdaLog::value(&adalog, code)));
+    black_box((AdaLog::weight(&adalog, code, black_box(40)), AdaLog::code_of(&adalog, black_box(0.3))));
+    black_box(AdaLog::taken_off(&adalog, black_box(0.17), black_box(Shift::Paper)));
+    codecs(&AdaLog::codec(&adalog), AdaLog::fixed_codec(&adalog, black_box(0.1)).ok());
+    if let Ok(log2) = Log2::new(black_box(4), black_box(1.0), Symbols::Full) {
+        black_box(Log2::value(&log2, code));
+        codecs(&Log2::codec(&log2), Log2::fixed_codec(&log2, black_box(0.1)).ok());
+    }
+    if let Ok(log_sqrt2) = LogSqrt2::new(black_box(4), black_box(1.0), Symbols::Full) {
+        black_box(LogSqrt2::value(&log_sqrt2, code));
+        codecs(&LogSqrt2::codec(&log_sqrt2), LogSqrt2::fixed_codec(&log_sqrt2, black_box(0.1)).ok());
+    }
+    black_box((<u8 as Code>::of(code), <u16 as Code>::of(code)));
+    black_box(ValueRange::magnitude(range()));
+}
+
+fn codecs(codec: &LogCodec, fixed: Option<FixedCodec>) {
+    let (mut small, mut large, mut x) = ([0u8; 8], [0u16; 8], [0.0; 8]);
+    let _ = black_box(LogCodec::encode(codec, slice(&[0.1; 8]), slice_mut(&mut small)));
+    let _ = black_box(LogCodec::encode(codec, slice(&[0.1; 8]), slice_mut(&mut large)));
+    let _ = black_box(LogCodec::decode(codec, slice(&small), slice_mut(&mut x)));
+    if let Some(fixed) = fixed {
+        let _ = black_box(FixedCodec::encode(&fixed, slice(&[9u16; 8]), slice_mut(&mut small)));
+        let _ = black_box(FixedCodec::encode(&fixed, slice(&[9u32; 8]), slice_mut(&mut large)));
+    }
+}
+
+fn rows() {
+    let (Some(adalog), Ok(rows)) = (adalog(), Rows::new(black_box(2), black_box(8))) else { return };
+    let (mut codes, mut y) = ([0u8; 16], [0.0; 16]);
+    if let Ok(uniform) = Uniform::new(black_box(4), black_box(0.5), black_box(3)) {
+        let _ = black_box(Uniform::encode(&uniform, slice(&[0.1; 16]), slice_mut(&mut codes)));
+        let _ = black_box(Uniform::decode(&uniform, slice(&codes), slice_mut(&mut y)));
+    }
+    black_box(packed_len(black_box(3), black_box(9)));
+    let _ = black_box(pack(black_box(4), slice(&[1; 32]), slice_mut(&mut codes)));
+    let _ = black_box(unpack(black_box(4), slice(&[1; 8]), slice_mut(&mut codes)));
+    if let Ok(gelu) = GeluS8::new(black_box((0.1, 3)), black_box((0.1, 3)), black_box(GeluForm::Tanh)) {
+        let mut y = [0; 16];
+        let _ = black_box(GeluS8::run(&gelu, slice(&[1; 16]), slice_mut(&mut y)));
+    }
+    if let Ok(gelu) = GeluCodes::new(&adalog, black_box(0.1), black_box(3), black_box(0.17), black_box(GeluForm::Erf)) {
+        let _ = black_box(GeluCodes::run(&gelu, slice(&[1; 16]), slice_mut(&mut codes), rows));
+    }
+    if let Ok(gelu) = GeluLadder::<16>::new(&adalog, black_box(0.1), black_box(0.17), black_box(GeluForm::Erf)) {
+        let _ = black_box(GeluLadder::run(&gelu, slice(&[1; 16]), slice_mut(&mut codes), rows));
+    }
+    for codes in [
+        LogitCodes::<16>::anchored(&adalog, black_box(0.1)),
+        LogitCodes::normalized(&adalog, black_box(0.1)).map(LogitCodes::with_thresholds),
+    ] {
+        let Ok(logit_codes) = codes else { continue };
+        black_box((LogitCodes::is_exact(&logit_codes), LogitCodes::packed_len(&logit_codes, black_box(9))));
+        let mut codes = [0u8; 16];
+        let bias = bias();
+        let _ = black_box(LogitCodes::run(&logit_codes, slice(&[1; 16]), slice_mut(&mut codes), rows));
+        let _ = black_box(LogitCodes::run_biased(&logit_codes, slice(&[1; 16]), bias, slice_mut(&mut codes), rows));
+        let _ = black_box(LogitCodes::run_s8(&logit_codes, slice(&[1; 16]), bias, slice_mut(&mut codes), rows));
+    }
+    let mut y = [0; 16];
+    if let Ok(linear) = CodeLinear::<16>::new(&adalog, black_box(8), black_box(15)) {
+        black_box(CodeLinear::unit(&linear));
+        let _ = black_box(CodeLinear::fold(&linear, black_box(0.1), black_box(0.1), black_box(5), black_box(0.17)));
+        let _ = black_box(CodeLinear::run(
+            &linear,
+            slice(&codes),
+            slice(&[1; 16]),
+            slice(&[1; 2]),
+            slice(&[1; 2]),
+            slice_mut(&mut y),
+            rows,
+        ));
+    }
+    if let Ok(product) = CodeProduct::<16>::new(&adalog, range(), black_box(8)) {
+        black_box((CodeProduct::table(&product), CodeProduct::fraction_bits(&product)));
+        let _ = black_box(CodeProduct::run(&product, slice(&codes), slice(&[1; 16]), slice_mut(&mut y), rows));
+        let _ = black_box(CodeProduct::run_buckets(&product, slice(&codes), slice(&[1; 16]), slice_mut(&mut y), rows));
+        let _ = black_box(CodeProduct::sums(&product, slice(&codes), slice_mut(&mut y), rows));
+    }
+    let (mut k, mut v, mut scratch) = ([0; 99], [0; 199], [0; 299]);
+    let k = PackedKeys::pack(slice(&[1; 64]), slice_mut(&mut k), rows);
+    let v = PackedValues::pack(slice(&[1; 64]), slice_mut(&mut v), rows);
+    let (Ok(k), Ok(v)) = (k, v) else { return };
+    black_box((PackedKeys::words(rows), PackedKeys::shape(&k), PackedValues::words(rows), PackedValues::shape(&v)));
+    black_box((CodeProduct::scratch_words(rows), AttentionAdaLog::scratch_words(rows)));
+    if let Ok(product) = CodeProduct::with_fraction_bits(&adalog, range(), black_box(8), black_box(5)) {
+        let (codes, y) = (slice(&codes), slice_mut(&mut y));
+        let _ = black_box(CodeProduct::run_packed(&product, codes, &v, y, slice_mut(&mut scratch)));
+    }
+    if let Some(attention) = attention() {
+        let mut y = [0; 16];
+        let (y, scratch) = (slice_mut(&mut y), slice_mut(&mut scratch));
+        let _ = black_box(attend_adalog(&attention, slice(&[1; 16]), &k, &v, bias(), y, scratch));
+    }
+}
+
+fn bias() -> LogitBias<'static> {
+    black_box([LogitBias::None, LogitBias::Add(&[1; 16]), LogitBias::Mask(&[true; 16])])
+        .into_iter()
+        .nth(black_box(1))
+        .unwrap_or_default()
+}
+
+fn attention() -> Option<AttentionAdaLog> {
+    let scales =
+        AttentionScales { logit: 0.01, value: 0.02, values: range(), output: 0.03, output_zero_point: black_box(4) };
+    AttentionAdaLog::new(&adalog()?, black_box(CodeForm::Normalized), &black_box(scales), black_box(8)).ok()
+}
+
+fn on<D: Dispatch>(backend: D) {
+    let (Some(adalog), Ok(rows)) = (adalog(), Rows::new(black_box(2), black_box(8))) else { return };
+    let (mut codes, mut y) = ([0u8; 16], [0; 16]);
+    if let Ok(logit_codes) = LogitCodes::<16>::normalized(&adalog, black_box(0.1)) {
+        let (x, bias) = (slice(&[1; 16]), bias());
+        let _ = black_box(LogitCodes::run_on(&logit_codes, backend, x, slice_mut(&mut codes), rows));
+        let _ = black_box(LogitCodes::run_biased_on(&logit_codes, backend, x, bias, slice_mut(&mut codes), rows));
+        let x = slice(&[1i8; 16]);
+        let _ = black_box(LogitCodes::run_s8_on(&logit_codes, backend, x, bias, slice_mut(&mut codes), rows));
+    }
+    if let Ok(linear) = CodeLinear::<16>::new(&adalog, black_box(8), black_box(15)) {
+        let (codes, w, z) = (slice(&codes), slice(&[1; 16]), slice(&[1; 2]));
+        let _ = black_box(CodeLinear::run_on(&linear, backend, codes, w, z, slice(&[1; 2]), slice_mut(&mut y), rows));
+    }
+    let (mut k, mut v, mut scratch) = ([0; 99], [0; 199], [0; 299]);
+    let k = PackedKeys::pack_on(backend, slice(&[1; 64]), slice_mut(&mut k), rows);
+    let v = PackedValues::pack_on(backend, slice(&[1; 64]), slice_mut(&mut v), rows);
+    let (Ok(k), Ok(v)) = (k, v) else { return };
+    if let Ok(product) = CodeProduct::<16>::new(&adalog, range(), black_box(8)) {
+        let (codes, x, y) = (slice(&codes), slice(&[1; 16]), slice_mut(&mut y));
+        let _ = black_box(CodeProduct::run_on(&product, backend, codes, x, y, rows));
+        let _ = black_box(CodeProduct::run_buckets_on(&product, backend, codes, x, y, rows));
+        let _ = black_box(CodeProduct::run_packed_on(&product, backend, codes, &v, y, slice_mut(&mut scratch)));
+    }
+    if let Some(attention) = attention() {
+        let mut y = [0; 16];
+        let (y, scratch) = (slice_mut(&mut y), slice_mut(&mut scratch));
+        let _ = black_box(attend_adalog_on(backend, &attention, slice(&[1; 16]), &k, &v, bias(), y, scratch));
+    }
+    Dispatch::run(backend, Primitives(slice(&[1; 40])));
+}
+
+/// With any arguments.
+struct Primitives<'a>(&'a [i32]);
+
+impl Kernel for Primitives<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) {
+        let (mut bytes, mut words, mut spare, mut y) = ([0; 99], [0; 99], [0; 99], [0; 99]);
+        let step = black_box(CodeStep { factor: 5, shift: 31 });
+        black_box(CodeStep::code(step, black_box(7)));
+        let max = black_box(CodeRows::max_s32(b, self.0));
+        CodeRows::nibbles_s32(b, self.0, max, step, slice_mut(&mut bytes));
+        black_box(CodeRows::row_nibbles_s32(b, self.0, step, slice_mut(&mut bytes)));
+        let (words, spare, y) = (slice_mut(&mut words), slice_mut(&mut spare), slice_mut(&mut y));
+        let s8 = slice(&[1i8; 64]);
+        CodeRows::pack_keys_s8(b, s8, black_box(9), words);
+        CodeRows::logits_s8(b, s8, words, y, spare);
+        CodeRows::pack_values_s8(b, s8, black_box(9), words);
+        black_box(CodeRows::product_nibbles(b, slice(&bytes), words, black_box(&[3; 16]), y, spare));
+        let by = black_box(Requantize { offset: 1, factor: 1 << 30, shift: 9, zero_point: 3 });
+        let mut out = [0i8; 40];
+        CodeRows::requantize_s8(b, y, by, slice_mut(&mut out));
+    }
+}

@@ -1,0 +1,305 @@
+//! Primitives of attention in logarithmic codes: logits from 8-bit keys, 4-bit codes from logits, codes times 8-bit values.
+//!
+//! Keys and values are packed once, when they are written, in the order in which a backend reads them; every backend gives the
+//! same numbers.
+
+use zerocopy::IntoBytes;
+
+/// `code = (distance * factor + 2^(shift - 1)) >> shift`, at most 15.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CodeStep {
+    /// Not negative.
+    pub factor: i32,
+    /// 1 to 31; at 31 the factor is below 2^30.
+    pub shift: u32,
+}
+
+impl CodeStep {
+    /// The code, not yet cut to 15, of a distance that is not negative.
+    #[inline(always)]
+    #[must_use]
+    pub const fn code(self, distance: i32) -> u32 {
+        let half = 1i64.wrapping_shl(self.shift.wrapping_sub(1));
+        ((distance as i64 * self.factor as i64).wrapping_add(half).wrapping_shr(self.shift)) as u32
+    }
+}
+
+/// `y = ((x - offset) factor / 2^31 to nearest) / 2^shift to nearest + zero_point`, cut to i8; ties upwards both times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Requantize {
+    /// Is taken off first, modulo 2^32.
+    pub offset: i32,
+    /// Not negative.
+    pub factor: i32,
+    /// 1 to 31.
+    pub shift: u32,
+    /// Is added last.
+    pub zero_point: i8,
+}
+
+impl Requantize {
+    #[inline(always)]
+    pub(crate) fn of(self, x: i32) -> i8 {
+        // Below 2^31, as the factor is.
+        let product = ((i64::from(x.wrapping_sub(self.offset)) * i64::from(self.factor) + (1 << 30)) >> 31) as i32;
+        let doubled = product.wrapping_shr(self.shift.wrapping_sub(1));
+        let y = (doubled.wrapping_add(1) >> 1).wrapping_add(i32::from(self.zero_point));
+        y.clamp(-128, 127) as i8
+    }
+}
+
+/// Below this maximum the distance of a masked logit, `i32::MIN`, no longer says so.
+pub const LEAST_MAX: i32 = -(1 << 30);
+
+/// Keys in multiples of this many.
+pub(crate) const KEY_GROUP: usize = 8;
+/// Channels of a key in multiples of this many.
+pub(crate) const KEY_CHANNELS: usize = 16;
+/// Keys whose values stand together.
+pub(crate) const VALUE_KEYS: usize = 64;
+/// Channels of a value in multiples of this many.
+pub(crate) const VALUE_CHANNELS: usize = 4;
+
+/// Words of packed keys, on every backend.
+pub(crate) const fn keys_words(keys: usize, width: usize) -> usize {
+    let rows = keys.div_ceil(KEY_GROUP).saturating_mul(KEY_GROUP);
+    rows.saturating_mul(width.div_ceil(KEY_CHANNELS).saturating_mul(KEY_CHANNELS / 4))
+}
+
+/// Words of packed values, on every backend.
+pub(crate) const fn values_words(keys: usize, width: usize) -> usize {
+    let rows = keys.div_ceil(VALUE_KEYS).saturating_mul(VALUE_KEYS);
+    rows.saturating_mul(width.div_ceil(VALUE_CHANNELS))
+}
+
+/// The layout of the portable bodies: row by row, padded to whole words; values with their sign bit inverted.
+pub(crate) const PLAIN: u8 = 0;
+
+/// What a backend can speed up in attention by codes. Every backend gives the same numbers.
+pub trait CodeRows: Copy {
+    /// The order of packed keys and values.
+    const LAYOUT: u8 = PLAIN;
+
+    /// The largest element; `i32::MIN` for an empty slice.
+    #[inline(always)]
+    fn max_s32(self, x: &[i32]) -> i32 {
+        x.iter().fold(i32::MIN, |max, &v| if v > max { v } else { max })
+    }
+
+    /// The code of `max - x[i]`, which saturates, at most 15, two a byte, the first one low; what is left of the last byte is
+    /// set. No element is larger than `max`.
+    #[inline(always)]
+    fn nibbles_s32(self, x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
+        nibbles(x, max, step, y);
+    }
+
+    /// The largest element, and by it the codes of all as [`CodeRows::nibbles_s32`]; none if it is below [`LEAST_MAX`].
+    #[inline(always)]
+    fn row_nibbles_s32(self, x: &[i32], step: CodeStep, y: &mut [u8]) -> i32 {
+        let max = self.max_s32(x);
+        if max >= LEAST_MAX {
+            self.nibbles_s32(x, max, step, y);
+        }
+        max
+    }
+
+    /// Packs keys of `width` channels; `packed` has as many words as its user says, and starts as zeros.
+    #[inline(always)]
+    fn pack_keys_s8(self, keys: &[i8], width: usize, packed: &mut [u32]) {
+        let words = width.div_ceil(KEY_CHANNELS) * (KEY_CHANNELS / 4);
+        pack_rows(keys, width, packed, words, 0);
+    }
+
+    /// `y[k] = Σ_i query[i] key[k][i]`, `y` as many as packed keys, a multiple of 8; `spare` holds half a word a channel, padded
+    /// to 16 channels.
+    #[inline(always)]
+    fn logits_s8(self, query: &[i8], packed: &[u32], y: &mut [i32], _spare: &mut [u32]) {
+        let words = query.len().div_ceil(KEY_CHANNELS) * (KEY_CHANNELS / 4);
+        if words == 0 {
+            return;
+        }
+        for (key, y) in packed.chunks_exact(words).zip(y) {
+            *y = key.as_bytes().iter().zip(query).map(|(&k, &q)| i32::from(k as i8) * i32::from(q)).sum::<i32>();
+        }
+    }
+
+    /// Packs values of `width` channels; `packed` has as many words as its user says, and starts as zeros.
+    #[inline(always)]
+    fn pack_values_s8(self, values: &[i8], width: usize, packed: &mut [u32]) {
+        pack_rows(values, width, packed, width.div_ceil(VALUE_CHANNELS), 0x80);
+    }
+
+    /// `y[j] = Σ_k table[code k] value[k][j]`; gives `Σ_k table[code k]`, all modulo 2^32. `codes` are two a byte, for a multiple of 64
+    /// keys; `y` as many as channels, padded to 4; `spare` holds half a word a key. Table entries are 0 to 32639.
+    #[inline(always)]
+    fn product_nibbles(
+        self,
+        codes: &[u8],
+        packed: &[u32],
+        table: &[i16; 16],
+        y: &mut [i32],
+        _spare: &mut [u32],
+    ) -> i32 {
+        product(codes, packed, table, y)
+    }
+
+    /// `y[i]` by [`Requantize`].
+    #[inline(always)]
+    fn requantize_s8(self, x: &[i32], by: Requantize, y: &mut [i8]) {
+        for (&x, y) in x.iter().zip(y) {
+            *y = by.of(x);
+        }
+    }
+}
+
+#[inline(always)]
+fn pack_rows(rows: &[i8], width: usize, packed: &mut [u32], words: usize, flip: u8) {
+    if width == 0 || words == 0 {
+        return;
+    }
+    for (row, to) in rows.chunks_exact(width).zip(packed.chunks_exact_mut(words)) {
+        for (&x, to) in row.iter().zip(to.as_mut_bytes()) {
+            *to = x as u8 ^ flip;
+        }
+    }
+}
+
+/// The portable body of [`CodeRows::nibbles_s32`], also for what a backend leaves over.
+#[inline(always)]
+pub(crate) fn nibbles(x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
+    #[inline(always)]
+    fn code(x: i32, max: i32, step: CodeStep) -> u8 {
+        step.code(max.saturating_sub(x)).min(15) as u8
+    }
+    let (pairs, last) = x.as_chunks::<2>();
+    let mut y = y.iter_mut();
+    for (&[low, high], y) in pairs.iter().zip(&mut y) {
+        *y = code(low, max, step) | code(high, max, step) << 4;
+    }
+    if let (&[low], Some(y)) = (last, y.next()) {
+        *y = code(low, max, step) | 0xF0;
+    }
+}
+
+/// The portable body of [`CodeRows::product_nibbles`]: a multiplication for each code and value, none for codes of weight 0.
+#[inline(always)]
+pub(crate) fn product(codes: &[u8], packed: &[u32], table: &[i16; 16], y: &mut [i32]) -> i32 {
+    y.fill(0);
+    let words = y.len() / VALUE_CHANNELS;
+    if words == 0 {
+        return 0;
+    }
+    let mut sum = 0i32;
+    let mut rows = packed.chunks_exact(words);
+    for &pair in codes {
+        for code in [pair & 15, pair >> 4] {
+            let Some(row) = rows.next() else { return sum };
+            let weight = i32::from(table[usize::from(code & 15)]);
+            if weight == 0 {
+                continue;
+            }
+            sum = sum.wrapping_add(weight);
+            for (&v, y) in row.as_bytes().iter().zip(y.iter_mut()) {
+                *y = y.wrapping_add(weight * i32::from((v ^ 0x80) as i8));
+            }
+        }
+    }
+    sum
+}
+
+/// Words of values whose sums by code are held at once: 32 channels.
+const TILE: usize = 8;
+/// Keys after which a sum of values from 0 to 255 may leave 16 bits.
+const BUCKET_KEYS: usize = 256;
+
+/// As [`product`], but values of equal codes are added first, four by two additions, and each sum is multiplied once.
+#[inline(always)]
+#[allow(dead_code, reason = "for cores without a fast multiplier")]
+pub(crate) fn product_by_buckets(codes: &[u8], packed: &[u32], table: &[i16; 16], y: &mut [i32]) -> i32 {
+    y.fill(0);
+    let words = y.len() / VALUE_CHANNELS;
+    if words == 0 {
+        return 0;
+    }
+    let mut sum = 0i32;
+    for (block, rows) in codes.chunks(BUCKET_KEYS / 2).zip(packed.chunks((BUCKET_KEYS * words).max(1))) {
+        for &pair in block {
+            sum = sum
+                .wrapping_add(table[usize::from(pair & 15)].into())
+                .wrapping_add(table[usize::from(pair >> 4)].into());
+        }
+        let mut from = 0;
+        for y in y.chunks_mut(4 * TILE) {
+            bucket_tile(block, rows, words, from, table, y);
+            from += TILE;
+        }
+    }
+    // Values came with their sign bit inverted: 128 more than they are.
+    let surplus = sum.wrapping_mul(128);
+    y.iter_mut().for_each(|y| *y = y.wrapping_sub(surplus));
+    sum
+}
+
+/// One tile of at most 32 channels.
+#[inline(always)]
+fn bucket_tile(codes: &[u8], packed: &[u32], words: usize, from: usize, table: &[i16; 16], y: &mut [i32]) {
+    // Word 2 w holds channels 4 w and 4 w + 2 as halfwords, the next one the two between.
+    let mut buckets = [[0u32; 2 * TILE]; 16];
+    let mut rows = packed.chunks_exact(words);
+    for &pair in codes {
+        for code in [pair & 15, pair >> 4] {
+            let Some(row) = rows.next() else { break };
+            if table[usize::from(code & 15)] == 0 {
+                continue;
+            }
+            let (sums, _) = buckets[usize::from(code & 15)].as_chunks_mut::<2>();
+            for (&word, sums) in row.get(from..).unwrap_or(&[]).iter().zip(sums) {
+                sums[0] = sums[0].wrapping_add(word & 0x00FF_00FF);
+                sums[1] = sums[1].wrapping_add(word >> 8 & 0x00FF_00FF);
+            }
+        }
+    }
+    for (sums, &weight) in buckets.iter().zip(table) {
+        if weight == 0 {
+            continue;
+        }
+        let weight = u32::from(weight as u16);
+        for (sums, y) in sums.as_chunks::<2>().0.iter().zip(y.as_chunks_mut::<4>().0) {
+            let [even, odd] = *sums;
+            for (y, sum) in y.iter_mut().zip([even & 0xFFFF, odd & 0xFFFF, even >> 16, odd >> 16]) {
+                *y = y.wrapping_add(weight.wrapping_mul(sum) as i32);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec;
+
+    use super::{product, product_by_buckets};
+
+    /// No host backend takes the bucket form.
+    #[test]
+    fn both_products_are_one() {
+        let table = [30720, 19456, 12288, 7424, 4608, 2944, 1856, 1152, 736, 448, 288, 176, 112, 68, 44, 0];
+        let mut state = 1u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state ^ state >> 15
+        };
+        for keys in [64, 128, 256, 320, 512, 576] {
+            for words in [1, 2, 7, 8, 9, 16, 17] {
+                let codes: vec::Vec<u8> = (0..keys / 2).map(|_| noise() as u8).collect();
+                let packed: vec::Vec<u32> = (0..keys * words).map(|_| noise()).collect();
+                let (mut one, mut other) = (vec![1; 4 * words], vec![2; 4 * words]);
+                let sums = product(&codes, &packed, &table, &mut one);
+                assert_eq!(product_by_buckets(&codes, &packed, &table, &mut other), sums);
+                assert_eq!(one, other, "{keys} {words}");
+            }
+        }
+    }
+}

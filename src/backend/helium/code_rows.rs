@@ -1,0 +1,192 @@
+//! Attention in logarithmic codes: the loops of `leaves_code`. What runs once a row is never inlined: LLVM would prepare all of
+//! its cases before the loop over rows, which costs more than a call.
+//!
+//! Counts are in `backend/helium.md`.
+#![allow(unsafe_code, reason = "leaves in assembly")]
+
+use core::mem::MaybeUninit;
+
+use zerocopy::IntoBytes;
+
+use super::{Helium, leaves_code};
+use crate::backend::code_rows::{self, KEY_CHANNELS, KEY_GROUP, VALUE_CHANNELS, VALUE_KEYS};
+use crate::backend::{CodeRows, CodeStep, LEAST_MAX, Requantize};
+
+/// Groups of channels whose sums are held at once, where there is more than one block of keys.
+const CHUNK: usize = 8;
+
+/// A row of any length.
+#[inline(never)]
+fn any_row(x: &[i32], step: CodeStep, y: &mut [u8]) -> i32 {
+    let b = Helium::token();
+    let max = b.max_s32(x);
+    if max >= LEAST_MAX {
+        b.nibbles_s32(x, max, step, y);
+    }
+    max
+}
+
+/// What is left of a row, apart, so that it costs nothing where there is nothing.
+#[inline(never)]
+fn tail(x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
+    code_rows::nibbles(x, max, step, y);
+}
+
+/// Adds the products with further blocks of keys; gives the sum of their weights.
+#[inline(never)]
+fn further_blocks(codes: &[u8], packed: &[u32], planes: &[u8; 32], y: &mut [i32], spare: &mut [u32]) -> i32 {
+    let groups = y.len() / VALUE_CHANNELS;
+    let mut all = 0i32;
+    let blocks = packed.chunks_exact((VALUE_KEYS * groups).max(1));
+    for (codes, values) in codes.as_chunks::<{ VALUE_KEYS / 2 }>().0.iter().zip(blocks) {
+        if spare.len() < VALUE_KEYS / 2 {
+            break;
+        }
+        let weights: *mut u8 = spare.as_mut_ptr().cast();
+        // SAFETY: 32 bytes of codes, and `spare` has 128 bytes.
+        all = all.wrapping_add(unsafe { leaves_code::weights(codes.as_ptr(), planes, weights) });
+        let mut sums = [0i32; CHUNK * VALUE_CHANNELS];
+        for (y, values) in y.chunks_mut(sums.len()).zip(values.chunks(CHUNK * VALUE_KEYS)) {
+            let groups = y.len() / VALUE_CHANNELS;
+            if groups > 0 {
+                // SAFETY: 128 bytes of weights, 256 of values a group, and `sums` has 4 words a group.
+                unsafe { leaves_code::product(weights, values.as_ptr(), sums.as_mut_ptr(), groups) };
+            }
+            y.iter_mut().zip(&sums).for_each(|(y, &sum)| *y = y.wrapping_add(sum));
+        }
+    }
+    all
+}
+
+impl CodeRows for Helium {
+    /// Keys: groups of 8, 16 channels of each after the other. Values: blocks of 64 keys, in them groups of 4 channels, 16 keys of
+    /// each channel after the other, even keys of 32 before odd ones.
+    const LAYOUT: u8 = 2;
+
+    #[inline(always)]
+    fn max_s32(self, x: &[i32]) -> i32 {
+        // SAFETY: `x` is valid for its length.
+        unsafe { leaves_code::max(x.as_ptr(), x.len()) }
+    }
+
+    /// 1.1 instructions an element.
+    #[inline(always)]
+    fn nibbles_s32(self, x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
+        let whole = if step.shift == 31 { x.len() / leaves_code::BLOCK } else { 0 };
+        let (front, x) = x.split_at_checked(whole * leaves_code::BLOCK).unwrap_or((&[], x));
+        let Some((y, rest)) = y.split_at_mut_checked(front.len() / 2) else { return };
+        if whole > 0 {
+            // SAFETY: `front` is that many blocks, not none, and `y` has half as many bytes.
+            unsafe { leaves_code::nibbles(front.as_ptr(), whole, max, step.factor, y.as_mut_ptr()) };
+        }
+        if !x.is_empty() {
+            tail(x, max, step, rest);
+        }
+    }
+
+    /// 1.8 instructions an element.
+    #[inline(never)]
+    fn row_nibbles_s32(self, x: &[i32], step: CodeStep, y: &mut [u8]) -> i32 {
+        let blocks = x.len() / leaves_code::BLOCK;
+        if blocks == 0 || !x.len().is_multiple_of(leaves_code::BLOCK) || step.shift != 31 || y.len() < 8 * blocks {
+            return any_row(x, step, y);
+        }
+        // SAFETY: `x` is that many blocks, not none, and `y` has 8 bytes for each.
+        unsafe { leaves_code::row(x.as_ptr(), blocks, step.factor, y.as_mut_ptr()) }
+    }
+
+    fn pack_keys_s8(self, keys: &[i8], width: usize, packed: &mut [u32]) {
+        let chunks = width.div_ceil(KEY_CHANNELS);
+        if width == 0 {
+            return;
+        }
+        let groups = packed.chunks_exact_mut((chunks * KEY_GROUP * (KEY_CHANNELS / 4)).max(1));
+        for (keys, group) in keys.chunks((KEY_GROUP * width).max(1)).zip(groups) {
+            let bytes = group.as_mut_bytes();
+            for (lane, key) in keys.chunks_exact(width).enumerate() {
+                for (i, &x) in key.iter().enumerate() {
+                    let at = (i / KEY_CHANNELS * KEY_GROUP + lane) * KEY_CHANNELS + i % KEY_CHANNELS;
+                    if let Some(byte) = bytes.get_mut(at) {
+                        *byte = x as u8;
+                    }
+                }
+            }
+        }
+    }
+
+    /// 0.18 instructions a product; portable 0.29.
+    #[inline(never)]
+    fn logits_s8(self, query: &[i8], packed: &[u32], y: &mut [i32], spare: &mut [u32]) {
+        let chunks = query.len().div_ceil(KEY_CHANNELS);
+        let groups = y.len() / KEY_GROUP;
+        let fits = packed.len() >= groups * KEY_GROUP * chunks * (KEY_CHANNELS / 4)
+            && spare.len() >= chunks * (KEY_CHANNELS / 4);
+        if chunks == 0 || groups == 0 || !fits {
+            return;
+        }
+        let mut from = query.as_ptr();
+        if !query.len().is_multiple_of(KEY_CHANNELS) {
+            spare.fill(0);
+            let bytes = spare.as_mut_bytes();
+            bytes.iter_mut().zip(query).for_each(|(to, &from)| *to = from as u8);
+            from = bytes.as_ptr().cast();
+        }
+        // SAFETY: the query or its copy has 16 bytes a block, `packed` 128 a block and group, `y` 8 words a group; no count is zero.
+        unsafe { leaves_code::logits(from, packed.as_ptr(), groups, y.as_mut_ptr(), chunks - 1) };
+    }
+
+    fn pack_values_s8(self, values: &[i8], width: usize, packed: &mut [u32]) {
+        let groups = width.div_ceil(VALUE_CHANNELS);
+        if width == 0 {
+            return;
+        }
+        let blocks = packed.chunks_mut((VALUE_KEYS * groups).max(1));
+        for (values, block) in values.chunks((VALUE_KEYS * width).max(1)).zip(blocks) {
+            let bytes = block.as_mut_bytes();
+            for (k, value) in values.chunks_exact(width).enumerate() {
+                let (chunk, lane) = (k / 32 * 2 + k % 2, k % 32 / 2);
+                for (j, &v) in value.iter().enumerate() {
+                    let at = ((j / 4 * 4 + chunk) * 4 + j % 4) * 16 + lane;
+                    if let Some(byte) = bytes.get_mut(at) {
+                        *byte = v as u8;
+                    }
+                }
+            }
+        }
+    }
+
+    /// 0.3 instructions a product; portable 1.
+    #[inline(never)]
+    fn product_nibbles(self, codes: &[u8], packed: &[u32], table: &[i16; 16], y: &mut [i32], spare: &mut [u32]) -> i32 {
+        let groups = y.len() / VALUE_CHANNELS;
+        let fits = packed.len() >= 2 * codes.len() * groups && spare.len() >= VALUE_KEYS / 2;
+        if groups == 0 || codes.is_empty() || !codes.len().is_multiple_of(VALUE_KEYS / 2) || !fits {
+            return 0;
+        }
+        let weights: *mut u8 = spare.as_mut_ptr().cast();
+        let mut planes = MaybeUninit::<[u8; 32]>::uninit();
+        let planes = planes.as_mut_ptr();
+        // SAFETY: both are there.
+        unsafe { leaves_code::planes(table, planes) };
+        // SAFETY: 32 bytes of codes at least, the planes were written above, and `spare` has 128 bytes.
+        let sum = unsafe { leaves_code::weights(codes.as_ptr(), planes, weights) };
+        // SAFETY: 128 bytes of weights, 256 of values a group, and `y` has 4 words a group.
+        unsafe { leaves_code::product(weights, packed.as_ptr(), y.as_mut_ptr(), groups) };
+        match (codes.get(VALUE_KEYS / 2..), packed.get(VALUE_KEYS * groups..)) {
+            (Some(codes), Some(packed)) if !codes.is_empty() => {
+                // SAFETY: the planes were written above.
+                let planes = unsafe { &*planes };
+                sum.wrapping_add(further_blocks(codes, packed, planes, y, spare))
+            }
+            _ => sum,
+        }
+    }
+
+    #[inline(never)]
+    fn requantize_s8(self, x: &[i32], by: Requantize, y: &mut [i8]) {
+        let constants = [by.offset, by.factor, (by.shift as i32).wrapping_neg(), i32::from(by.zero_point)];
+        let n = x.len().min(y.len());
+        // SAFETY: both are valid for `n` elements.
+        unsafe { leaves_code::requantize(x.as_ptr(), y.as_mut_ptr(), n, &raw const constants) };
+    }
+}

@@ -1,0 +1,332 @@
+//! The loops of `code_rows` in assembly.
+//!
+//! Every leaf takes counts that are not zero, but where it says any.
+#![allow(unsafe_code, reason = "naked functions")]
+
+use core::arch::naked_asm;
+
+/// Logits of a block.
+pub(super) const BLOCK: usize = 16;
+
+/// The largest of `n` elements, any number; `i32::MIN` for none. 3 instructions for 4 elements.
+///
+/// # Safety
+/// `x` is valid for them.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn max(x: *const i32, n: usize) -> i32 {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r7, lr}}",
+        "mov r2, #0x80000000",
+        "lsrs r3, r1, #4",
+        "beq 3f",
+        "dls lr, r3",
+        "2:",
+        ".rept 4",
+        "vldrw.u32 q0, [r0], #16",
+        "vmaxv.s32 r2, q0",
+        ".endr",
+        "le lr, 2b",
+        "3:",
+        "ands r1, r1, #15",
+        "beq 5f",
+        "dlstp.32 lr, r1",
+        "4:",
+        "vldrw.u32 q0, [r0], #16",
+        "vmaxv.s32 r2, q0",
+        "letp lr, 4b",
+        "5:",
+        "mov r0, r2",
+        "pop {{r7, pc}}",
+    )
+}
+
+/// 4-bit codes of `blocks` blocks of 16: `min((max - x) factor / 2^31 to nearest, 15)`. 16 instructions a block.
+///
+/// # Safety
+/// `x` is valid for them, `y` for 8 bytes a block, and there is one at least.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn nibbles(x: *const i32, blocks: usize, max: i32, factor: i32, y: *mut u8) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, lr}}",
+        "vpush {{d12-d15}}",
+        "ldr r12, [sp, #40]",
+        "vdup.32 q7, r2",
+        "vdup.32 q6, r3",
+        // A sum that saturates ends in 15.
+        "movw r4, #0xFFF0",
+        "movt r4, #0x7FFF",
+        "mov r3, r12",
+        "dls lr, r1",
+        "2:",
+        // Vector j holds elements 4 i + j.
+        "vld40.32 {{q0, q1, q2, q3}}, [r0]",
+        "vld41.32 {{q0, q1, q2, q3}}, [r0]",
+        "vld42.32 {{q0, q1, q2, q3}}, [r0]",
+        "vld43.32 {{q0, q1, q2, q3}}, [r0]!",
+        "vqsub.s32 q0, q7, q0",
+        "vqsub.s32 q1, q7, q1",
+        "vqsub.s32 q2, q7, q2",
+        "vqsub.s32 q3, q7, q3",
+        "vqrdmlash.s32 q0, q6, r4",
+        "vqrdmlash.s32 q1, q6, r4",
+        "vqrdmlash.s32 q2, q6, r4",
+        "vqrdmlash.s32 q3, q6, r4",
+        "vsli.32 q2, q3, #4",
+        "vsli.32 q1, q2, #4",
+        "vsli.32 q0, q1, #4",
+        "vstrh.32 q0, [r3], #8",
+        "le lr, 2b",
+        "vpop {{d12-d15}}",
+        "pop {{r4, pc}}",
+    )
+}
+
+/// Both of the above for a row, the codes only if the largest element is -2^30 or more; gives that element. 26 instructions a
+/// block.
+///
+/// # Safety
+/// As [`nibbles`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn row(x: *const i32, blocks: usize, factor: i32, y: *mut u8) -> i32 {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, lr}}",
+        "vpush {{d12-d15}}",
+        "mov r12, #0x80000000",
+        "mov r4, r0",
+        "dls lr, r1",
+        "2:",
+        ".rept 4",
+        "vldrw.u32 q0, [r4], #16",
+        "vmaxv.s32 r12, q0",
+        ".endr",
+        "le lr, 2b",
+        "cmp r12, #0xC0000000",
+        "blt 4f",
+        "vdup.32 q7, r12",
+        "vdup.32 q6, r2",
+        // A sum that saturates ends in 15.
+        "movw r4, #0xFFF0",
+        "movt r4, #0x7FFF",
+        "dls lr, r1",
+        "3:",
+        // Vector j holds elements 4 i + j.
+        "vld40.32 {{q0, q1, q2, q3}}, [r0]",
+        "vld41.32 {{q0, q1, q2, q3}}, [r0]",
+        "vld42.32 {{q0, q1, q2, q3}}, [r0]",
+        "vld43.32 {{q0, q1, q2, q3}}, [r0]!",
+        "vqsub.s32 q0, q7, q0",
+        "vqsub.s32 q1, q7, q1",
+        "vqsub.s32 q2, q7, q2",
+        "vqsub.s32 q3, q7, q3",
+        "vqrdmlash.s32 q0, q6, r4",
+        "vqrdmlash.s32 q1, q6, r4",
+        "vqrdmlash.s32 q2, q6, r4",
+        "vqrdmlash.s32 q3, q6, r4",
+        "vsli.32 q2, q3, #4",
+        "vsli.32 q1, q2, #4",
+        "vsli.32 q0, q1, #4",
+        "vstrh.32 q0, [r3], #8",
+        "le lr, 3b",
+        "4:",
+        "mov r0, r12",
+        "vpop {{d12-d15}}",
+        "pop {{r4, pc}}",
+    )
+}
+
+/// Products of a query with `groups` groups of 8 keys, of one block of 16 channels and `more` further ones. 19 instructions a block
+/// and group, and 10 a group.
+///
+/// # Safety
+/// `query` is valid for 16 bytes a block, `keys` for 128 bytes a block and group, `y` for 8 words a group, and there is a group at
+/// least; `more` may be zero.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn logits(query: *const i8, keys: *const u32, groups: usize, y: *mut i32, more: usize) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4-r11, lr}}",
+        "mov r11, r3",
+        "mov r9, r2",
+        "mov r7, r0",
+        "2:",
+        "ldr r5, [sp, #36]",
+        "mov r3, r7",
+        "vldrb.u8 q0, [r3], #16",
+        ".irp r, r0, r2, r4, r6, r8, r10, r12, lr",
+        "vldrb.u8 q1, [r1], #16",
+        "vmlav.s8 \\r, q0, q1",
+        ".endr",
+        "cbz r5, 4f",
+        "3:",
+        "vldrb.u8 q0, [r3], #16",
+        ".irp r, r0, r2, r4, r6, r8, r10, r12, lr",
+        "vldrb.u8 q1, [r1], #16",
+        "vmlava.s8 \\r, q0, q1",
+        ".endr",
+        "subs r5, #1",
+        "bne 3b",
+        "4:",
+        "strd r0, r2, [r11], #8",
+        "strd r4, r6, [r11], #8",
+        "strd r8, r10, [r11], #8",
+        "strd r12, lr, [r11], #8",
+        "subs r9, #1",
+        "bne 2b",
+        "pop {{r4-r11, pc}}",
+    )
+}
+
+/// Upper and lower bytes of 16 weights `256 upper + lower`, both signed.
+///
+/// # Safety
+/// `table` is valid for reading, `planes` for writing.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn planes(table: *const [i16; 16], planes: *mut [u8; 32]) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "vldrh.u16 q0, [r0]",
+        "vldrh.u16 q1, [r0, #16]",
+        "vstrb.16 q0, [r1, #16]",
+        "vstrb.16 q1, [r1, #24]",
+        "vrshr.s16 q0, q0, #8",
+        "vrshr.s16 q1, q1, #8",
+        "vstrb.16 q0, [r1]",
+        "vstrb.16 q1, [r1, #8]",
+        "bx lr",
+    )
+}
+
+/// Weights of 64 codes, upper and lower bytes of 16 keys in turn, even keys of 32 before odd ones; gives their sum.
+///
+/// # Safety
+/// `codes` is valid for 32 bytes, `y` for 128.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn weights(codes: *const u8, planes: *const [u8; 32], y: *mut u8) -> i32 {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4, r5, r6, lr}}",
+        "add r3, r1, #16",
+        "movs r4, #0",
+        "movs r6, #0",
+        "mov r12, #15",
+        "vdup.8 q3, r12",
+        ".rept 2",
+        "vldrb.u8 q0, [r0], #16",
+        "vshr.u8 q1, q0, #4",
+        "vand q0, q0, q3",
+        ".irp q, q0, q1",
+        "vldrb.u8 q2, [r1, \\q]",
+        "vaddva.s8 r4, q2",
+        "vstrb.8 q2, [r2], #16",
+        "vldrb.u8 q2, [r3, \\q]",
+        "vaddva.s8 r6, q2",
+        "vstrb.8 q2, [r2], #16",
+        ".endr",
+        ".endr",
+        "add r0, r6, r4, lsl #8",
+        "pop {{r4, r5, r6, pc}}",
+    )
+}
+
+/// Weights times values of 64 keys, `groups` groups of 4 channels. 64 instructions a group.
+///
+/// # Safety
+/// `weights` is valid for 128 bytes, `values` for 256 a group, `y` for 4 words a group, and there is a group at least.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn product(weights: *const u8, values: *const u32, y: *mut i32, groups: usize) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        ".macro scrimp_four multiply, upper, lower",
+        "vldrb.u8 q0, [r1], #16",
+        "\\multiply r0, q0, \\upper",
+        "\\multiply r2, q0, \\lower",
+        "vldrb.u8 q0, [r1], #16",
+        "\\multiply r4, q0, \\upper",
+        "\\multiply r6, q0, \\lower",
+        "vldrb.u8 q0, [r1], #16",
+        "\\multiply r8, q0, \\upper",
+        "\\multiply r10, q0, \\lower",
+        "vldrb.u8 q0, [r1], #16",
+        "\\multiply r12, q0, \\upper",
+        "\\multiply lr, q0, \\lower",
+        ".endm",
+        "push {{r4-r11, lr}}",
+        "vpush {{d8-d15}}",
+        "mov r5, r2",
+        "mov r7, r3",
+        "add r3, r0, #96",
+        "vldrb.u8 q1, [r0], #16",
+        "vldrb.u8 q2, [r0], #16",
+        "vldrb.u8 q3, [r0], #16",
+        "vldrb.u8 q4, [r0], #16",
+        "vldrb.u8 q5, [r0], #16",
+        "vldrb.u8 q6, [r0], #16",
+        "2:",
+        "scrimp_four vmlav.s8, q1, q2",
+        "scrimp_four vmlava.s8, q3, q4",
+        "scrimp_four vmlava.s8, q5, q6",
+        // There is one register left for the last 16 keys' two bytes: their values are read twice.
+        "vldrb.u8 q7, [r3]",
+        "vldrb.u8 q0, [r1], #16",
+        "vmlava.s8 r0, q0, q7",
+        "vldrb.u8 q0, [r1], #16",
+        "vmlava.s8 r4, q0, q7",
+        "vldrb.u8 q0, [r1], #16",
+        "vmlava.s8 r8, q0, q7",
+        "vldrb.u8 q0, [r1], #-48",
+        "vmlava.s8 r12, q0, q7",
+        "vldrb.u8 q7, [r3, #16]",
+        "vldrb.u8 q0, [r1], #16",
+        "vmlava.s8 r2, q0, q7",
+        "vldrb.u8 q0, [r1], #16",
+        "vmlava.s8 r6, q0, q7",
+        "vldrb.u8 q0, [r1], #16",
+        "vmlava.s8 r10, q0, q7",
+        "vldrb.u8 q0, [r1], #16",
+        "vmlava.s8 lr, q0, q7",
+        "add r0, r2, r0, lsl #8",
+        "add r4, r6, r4, lsl #8",
+        "add r8, r10, r8, lsl #8",
+        "add r12, lr, r12, lsl #8",
+        "stm r5!, {{r0, r4, r8, r12}}",
+        "subs r7, #1",
+        "bne 2b",
+        "vpop {{d8-d15}}",
+        "pop {{r4-r11, pc}}",
+        ".purgem scrimp_four",
+    )
+}
+
+/// Sums to outputs, any number of them. 10 instructions for 4.
+///
+/// `constants`: offset; factor; minus the shift; zero point.
+///
+/// # Safety
+/// `x` and `y` are valid for `n` elements.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn requantize(x: *const i32, y: *mut i8, n: usize, constants: *const [i32; 4]) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4-r6, lr}}",
+        "ldm r3, {{r3, r4, r5, r6}}",
+        "movs r12, #127",
+        "vdup.32 q1, r12",
+        "vmvn q2, q1",
+        "wlstp.32 lr, r2, 3f",
+        "2:",
+        "vldrw.u32 q0, [r0], #16",
+        "vsub.i32 q0, q0, r3",
+        "vqrdmulh.s32 q0, q0, r4",
+        "vrshl.s32 q0, r5",
+        "vadd.i32 q0, q0, r6",
+        "vmin.s32 q0, q0, q1",
+        "vmax.s32 q0, q0, q2",
+        "vstrb.32 q0, [r1], #4",
+        "letp lr, 2b",
+        "3:",
+        "pop {{r4-r6, pc}}",
+    )
+}
