@@ -11,7 +11,8 @@ fn run() -> Result<(), core::fmt::Error> {
     println!("{BOARD}, backend {}: {UNIT} an element", scrimp::backend::name());
     scrimp_benches::walk(&mut |bench| {
         if bench.ram <= RAM {
-            println!("{} {} {:.3}", bench.kernel, bench.n, bench.run());
+            let peer = bench.peer.unwrap_or_default();
+            println!("{} {} {:.3} {peer}", bench.kernel, bench.n, bench.run());
         }
     });
     Ok(())

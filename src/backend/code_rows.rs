@@ -25,6 +25,20 @@ impl CodeStep {
     }
 }
 
+impl CodeStep {
+    /// Whether a distance of 16 bits reaches every code.
+    #[allow(dead_code, reason = "for cores without a product of 64 bits")]
+    pub(crate) const fn is_short(self) -> bool {
+        self.shift == 31 && self.factor >= 15 << 15 && self.factor < 1 << 30
+    }
+
+    /// The factor times `2^(32 - shift)`, with which a code is the upper half of a product, if it has 32 bits.
+    #[allow(dead_code, reason = "for cores without a product of 64 bits")]
+    pub(crate) fn upper(self) -> Option<u32> {
+        u32::try_from((self.factor as u64).wrapping_shl(32u32.wrapping_sub(self.shift))).ok()
+    }
+}
+
 /// `y = ((x - offset) factor / 2^31 to nearest) / 2^shift to nearest + zero_point`, cut to i8; ties upwards both times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -169,17 +183,58 @@ fn pack_rows(rows: &[i8], width: usize, packed: &mut [u32], words: usize, flip: 
 /// The portable body of [`CodeRows::nibbles_s32`], also for what a backend leaves over.
 #[inline(always)]
 pub(crate) fn nibbles(x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
-    #[inline(always)]
-    fn code(x: i32, max: i32, step: CodeStep) -> u8 {
-        step.code(max.saturating_sub(x)).min(15) as u8
-    }
+    pairs(x, y, |x| step.code(max.saturating_sub(x)).min(15) as u8);
+}
+
+/// As [`nibbles`], with products of 32 bits, for a step that is short.
+#[inline(always)]
+#[allow(dead_code, reason = "for cores without a product of 64 bits")]
+pub(crate) fn short_nibbles(x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
+    let (high, low) = (step.factor as u32 >> 15, step.factor as u32 & 0x7FFF);
+    pairs(
+        x,
+        y,
+        #[inline(always)]
+        |x| {
+            // Beyond, the code is 15 in any case.
+            let distance = (max.saturating_sub(x) as u32).min(0xFFFF);
+            let product = distance.wrapping_mul(high).wrapping_add(distance.wrapping_mul(low) >> 15);
+            (product.wrapping_add(1 << 15) >> 16).min(15) as u8
+        },
+    );
+}
+
+/// As [`nibbles`], by [`CodeStep::upper`] and products of 16 bits.
+#[inline(always)]
+#[allow(dead_code, reason = "for cores without a product of 64 bits")]
+pub(crate) fn nibbles_by_halves(x: &[i32], max: i32, factor: u32, y: &mut [u8]) {
+    pairs(
+        x,
+        y,
+        #[inline(always)]
+        |x| upper_half(max.saturating_sub(x) as u32, factor).min(15) as u8,
+    );
+}
+
+/// The upper 32 bits of `d factor + 2^31`, `d < 2^31`.
+#[inline(always)]
+const fn upper_half(d: u32, factor: u32) -> u32 {
+    let (d_high, d_low) = (d >> 16, d & 0xFFFF);
+    let (f_high, f_low) = (factor >> 16, factor & 0xFFFF);
+    let middle = d_high * f_low + ((d_low * f_low) >> 16);
+    let other = d_low * f_high + (middle & 0xFFFF) + 0x8000;
+    d_high * f_high + (middle >> 16) + (other >> 16)
+}
+
+#[inline(always)]
+fn pairs(x: &[i32], y: &mut [u8], code: impl Fn(i32) -> u8) {
     let (pairs, last) = x.as_chunks::<2>();
     let mut y = y.iter_mut();
     for (&[low, high], y) in pairs.iter().zip(&mut y) {
-        *y = code(low, max, step) | code(high, max, step) << 4;
+        *y = code(low) | code(high) << 4;
     }
     if let (&[low], Some(y)) = (last, y.next()) {
-        *y = code(low, max, step) | 0xF0;
+        *y = code(low) | 0xF0;
     }
 }
 
@@ -242,6 +297,15 @@ pub(crate) fn product_by_buckets(codes: &[u8], packed: &[u32], table: &[i16; 16]
     sum
 }
 
+/// Adds four values to two pairs of sums.
+#[inline(always)]
+fn add_word(word: u32, sums: &mut [u32]) {
+    if let [even, odd] = sums {
+        *even = even.wrapping_add(word & 0x00FF_00FF);
+        *odd = odd.wrapping_add(word >> 8 & 0x00FF_00FF);
+    }
+}
+
 /// One tile of at most 32 channels.
 #[inline(always)]
 fn bucket_tile(codes: &[u8], packed: &[u32], words: usize, from: usize, table: &[i16; 16], y: &mut [i32]) {
@@ -254,10 +318,17 @@ fn bucket_tile(codes: &[u8], packed: &[u32], words: usize, from: usize, table: &
             if table[usize::from(code & 15)] == 0 {
                 continue;
             }
-            let (sums, _) = buckets[usize::from(code & 15)].as_chunks_mut::<2>();
-            for (&word, sums) in row.get(from..).unwrap_or(&[]).iter().zip(sums) {
-                sums[0] = sums[0].wrapping_add(word & 0x00FF_00FF);
-                sums[1] = sums[1].wrapping_add(word >> 8 & 0x00FF_00FF);
+            let sums = &mut buckets[usize::from(code & 15)];
+            let row = row.get(from..).unwrap_or(&[]);
+            // A whole tile without a loop: on an M0 that is a quarter of it.
+            if let Some(row) = row.first_chunk::<TILE>() {
+                for i in 0..TILE {
+                    add_word(row[i], &mut sums[2 * i..][..2]);
+                }
+            } else {
+                for (&word, sums) in row.iter().zip(sums.chunks_exact_mut(2)) {
+                    add_word(word, sums);
+                }
             }
         }
     }
@@ -280,7 +351,38 @@ mod tests {
     extern crate std;
     use std::vec;
 
-    use super::{product, product_by_buckets};
+    use super::{CodeStep, nibbles, nibbles_by_halves, product, product_by_buckets, short_nibbles, upper_half};
+
+    /// Nor does one split its products.
+    #[test]
+    fn halves_are_the_whole() {
+        let mut state = 1u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state ^ state >> 15
+        };
+        for i in 0..100_000 {
+            let (d, factor) = (noise() >> (1 + i % 31), noise() >> (i % 29));
+            let want = (u64::from(d) * u64::from(factor) + (1 << 31)) >> 32;
+            assert_eq!(u64::from(upper_half(d, factor)), want, "{d} {factor}");
+        }
+        assert_eq!(upper_half(i32::MAX as u32, u32::MAX), i32::MAX as u32);
+        for (factor, shift) in
+            [(458_000, 31), (491_521, 31), (18_341_130, 31), ((1 << 30) - 1, 31), (3, 7), (1 << 14, 17)]
+        {
+            let step = CodeStep { factor, shift };
+            let x: vec::Vec<i32> = (0..70_001).map(|d| 5 - d).chain([i32::MIN, -2_000_000_000]).collect();
+            let (mut one, mut other) = (vec![0; 35_002], vec![0; 35_002]);
+            nibbles(&x, 5, step, &mut one);
+            nibbles_by_halves(&x, 5, step.upper().unwrap(), &mut other);
+            assert_eq!(one, other, "{factor} {shift}");
+            if step.is_short() {
+                short_nibbles(&x, 5, step, &mut other);
+                assert_eq!(one, other, "{factor} {shift}");
+            }
+        }
+        assert_eq!(CodeStep { factor: 1 << 30, shift: 20 }.upper(), None);
+    }
 
     /// No host backend takes the bucket form.
     #[test]

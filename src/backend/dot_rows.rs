@@ -402,31 +402,13 @@ pub trait DotRows: Copy {
     /// Each row of `x` through the layer into a row of `y`.
     #[inline(always)]
     fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-        let LayerS8 { codes, filter_offset, outputs } = *layer;
-        for (x, y) in x.chunks_exact(codes.depth.max(1)).zip(y.chunks_exact_mut(codes.outputs.max(1))) {
-            let row = row_term(x, filter_offset);
-            let mut first = 0;
-            for y in y.chunks_mut(CHUNK) {
-                let mut sums = [0; CHUNK];
-                row_sums(&codes, x, first, y.len(), &mut sums);
-                for ((o, y), &sum) in (first..).zip(y).zip(&sums) {
-                    *y = outputs.of(o, sum.wrapping_add(row));
-                }
-                first += CHUNK;
-            }
-        }
+        linear_s8(layer, x, y);
     }
 
     /// `sums[r][o] += Σ_i x[r][i] w[o][i]`.
     #[inline(always)]
     fn add_sums_s8(self, codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
-        for (x, sums) in x.chunks_exact(codes.depth.max(1)).zip(sums.chunks_exact_mut(codes.outputs.max(1))) {
-            let mut first = 0;
-            for sums in sums.chunks_mut(CHUNK) {
-                row_sums(codes, x, first, sums.len(), sums);
-                first += CHUNK;
-            }
-        }
+        add_sums_s8(codes, x, sums);
     }
 
     /// Each row of `x` through the layer into a row of `y`.
@@ -441,6 +423,36 @@ pub trait DotRows: Copy {
                 let sum = requantize_s64(sum, Multiplier { mantissa, shift });
                 *y = sum.min(i32::from(layer.max)).max(i32::from(layer.min)) as i16;
             }
+        }
+    }
+}
+
+/// [`DotRows::linear_s8`] in plain Rust.
+#[inline(always)]
+pub(crate) fn linear_s8(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    let LayerS8 { codes, filter_offset, outputs } = *layer;
+    for (x, y) in x.chunks_exact(codes.depth.max(1)).zip(y.chunks_exact_mut(codes.outputs.max(1))) {
+        let row = row_term(x, filter_offset);
+        let mut first = 0;
+        for y in y.chunks_mut(CHUNK) {
+            let mut sums = [0; CHUNK];
+            row_sums(&codes, x, first, y.len(), &mut sums);
+            for ((o, y), &sum) in (first..).zip(y).zip(&sums) {
+                *y = outputs.of(o, sum.wrapping_add(row));
+            }
+            first += CHUNK;
+        }
+    }
+}
+
+/// [`DotRows::add_sums_s8`] in plain Rust.
+#[inline(always)]
+pub(crate) fn add_sums_s8(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
+    for (x, sums) in x.chunks_exact(codes.depth.max(1)).zip(sums.chunks_exact_mut(codes.outputs.max(1))) {
+        let mut first = 0;
+        for sums in sums.chunks_mut(CHUNK) {
+            row_sums(codes, x, first, sums.len(), sums);
+            first += CHUNK;
         }
     }
 }

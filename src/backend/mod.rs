@@ -38,6 +38,8 @@ mod stable_rows;
 mod stable_vector;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod vector;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 pub use code_rows::{CodeRows, CodeStep, LEAST_MAX, Requantize};
 pub(crate) use code_rows::{KEY_CHANNELS, KEY_GROUP, VALUE_CHANNELS, VALUE_KEYS, keys_words, values_words};
 pub use dot_rows::{Codes, DotRows, Format, LayerS8, LayerS16, Layout, OutputsS8};

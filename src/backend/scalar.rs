@@ -1,7 +1,8 @@
 //! The portable backend: plain Rust, what every other one falls back to.
 
 use super::{
-    Arith, Backend, CodeRows, Dispatch, DotRows, F32Rows, Kernel, QRows, S8Rows, StableRows, code_rows, sealed::Sealed,
+    Arith, Backend, CodeRows, CodeStep, Dispatch, DotRows, F32Rows, Kernel, QRows, S8Rows, StableRows, code_rows,
+    sealed::Sealed,
 };
 
 /// Plain Rust; may be used everywhere.
@@ -22,6 +23,16 @@ impl QRows for Scalar {}
 impl StableRows for Scalar {}
 
 impl CodeRows for Scalar {
+    /// A Cortex-M0 has no product of 64 bits: two short ones where they suffice, or four.
+    #[inline(always)]
+    fn nibbles_s32(self, x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
+        match step.upper() {
+            _ if cfg!(target_arch = "arm") && step.is_short() => code_rows::short_nibbles(x, max, step, y),
+            Some(factor) if cfg!(target_arch = "arm") => code_rows::nibbles_by_halves(x, max, factor, y),
+            _ => code_rows::nibbles(x, max, step, y),
+        }
+    }
+
     /// Cores of this backend on bare metal, Cortex-M0 and M3, have no vector multiplication, and the first no fast one.
     #[inline(always)]
     fn product_nibbles(

@@ -235,7 +235,9 @@ impl<const NORMALIZED: bool> Kernel for Attend<'_, NORMALIZED> {
         let (sums, spare) = rest.split_at_mut_checked(channels).unwrap_or_default();
         let sums: &mut [i32] = zerocopy::transmute_mut!(sums);
         let codes = codes.as_mut_bytes();
-        codes.fill(0xFF); // the keys beyond the last have no weight
+        if keys != padded {
+            codes.fill(0xFF); // the keys beyond the last have no weight
+        }
         let (mut q, mut y, mut query) = (q, y, 0);
         while let (Some((one, next)), Some((to, rest))) =
             (q.split_at_checked(k.shape().cols()), y.split_at_mut_checked(v.shape().cols()))

@@ -132,7 +132,10 @@ impl AdaLog {
     /// Fraction bits with which the largest weight still fits an i16.
     #[must_use]
     pub const fn fraction_bits(&self) -> u32 {
-        (i16::MAX as u32 / self.largest_mantissa()).ilog2()
+        match (i16::MAX as u32).checked_div(self.largest_mantissa()) {
+            Some(factor) if factor > 0 => factor.ilog2(),
+            _ => 0, // not reached
+        }
     }
 
     /// `T[c]`: the value of a code in units of `s / (M 2^fraction_bits)`, ties upwards; 0 for the zero symbol. Cut to i16 with more
@@ -183,7 +186,7 @@ impl AdaLog {
     pub const fn codec(&self) -> LogCodec {
         let mut values = [0.0; 256];
         let mut code = 0;
-        while code < self.codes() {
+        while code < self.codes() && code < 256 {
             values[code as usize] = self.value(code) as f32;
             code += 1;
         }

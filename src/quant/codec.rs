@@ -93,7 +93,7 @@ impl LogCodec {
     pub(super) const fn new(grid: &Grid, values: [f32; 256]) -> Self {
         let mut last = [0; 256];
         let mut j = 1;
-        while j <= grid.codes() {
+        while j <= grid.codes() && j <= 256 {
             let (edge, is_upper) = grid.boundary(j);
             // The bits of positive numbers are in order; a cast rounds to nearest, and to infinity beyond.
             let nearest = edge as f32;
@@ -108,7 +108,7 @@ impl LogCodec {
     pub(super) const fn of_powers(grid: &Grid) -> Self {
         let mut values = [0.0; 256];
         let mut code = 0;
-        while code < grid.codes() {
+        while code < grid.codes() && code < 256 {
             values[code as usize] = grid.power(code) as f32;
             code += 1;
         }
@@ -174,7 +174,7 @@ impl FixedCodec {
         }
         let mut last = [0; 256];
         let mut j = 1;
-        while j <= grid.codes() {
+        while j <= grid.codes() && j <= 256 {
             let (edge, is_upper) = grid.boundary(j);
             let steps = edge / unit;
             // The first that is beyond, or the edge itself if it does not belong here.

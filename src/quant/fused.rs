@@ -86,7 +86,7 @@ impl<const N: usize> LogitCodes<N> {
         let kappa = if kappa > 512.0 { 512.0 } else { kappa };
         let mut first = [0; N];
         let mut j = 1;
-        while j <= codes {
+        while j <= codes && j as usize <= N {
             first[j as usize - 1] = real::ceil((j as f64 - 0.5) / kappa) as u32;
             j += 1;
         }
@@ -310,9 +310,9 @@ const fn fit(kappa: f64, first: &[u32], codes: u32) -> (CodeStep, bool) {
     // distance * factor reaches (j - 1/2) 2^shift first at distance first[j - 1].
     let (mut low, mut high) = (0, (1u64 << 30) - 1);
     let mut j = 1;
-    while j <= codes as usize {
+    while j <= codes as usize && j <= first.len() {
         let edge = (2 * j as u64 - 1) << (shift - 1);
-        let distance = first[j - 1] as u64;
+        let distance = if first[j - 1] == 0 { 1 } else { first[j - 1] as u64 };
         let least = edge.div_ceil(distance);
         if least > low {
             low = least;
@@ -379,7 +379,7 @@ impl<L: Copy + Into<i32>, const N: usize> Kernel for Biased<'_, L, N> {
     fn run<B: Backend>(self, _: B) {
         let cols = self.rows.cols();
         let bytes = self.codes.packed_len(cols);
-        let rows = self.logits.chunks_exact(cols).zip(self.y.chunks_exact_mut(bytes.max(1)));
+        let rows = self.logits.chunks_exact(cols.max(1)).zip(self.y.chunks_exact_mut(bytes.max(1)));
         for (row, (logits, y)) in rows.enumerate() {
             let bias = self.bias.row(row, cols);
             let all = logits.iter().enumerate().map(|(i, &logit)| bias.apply(i, logit.into()));

@@ -169,7 +169,7 @@ impl GeluCodes {
     pub fn run(&self, x: &[i8], codes: &mut [u8], rows: Rows) -> Result<(), Error> {
         check_rows(self.bits, x.len(), codes.len(), rows)?;
         let bytes = packed_len(self.bits, rows.cols()).max(1);
-        for (x, codes) in x.chunks_exact(rows.cols()).zip(codes.chunks_exact_mut(bytes)) {
+        for (x, codes) in x.chunks_exact(rows.cols().max(1)).zip(codes.chunks_exact_mut(bytes)) {
             stream(self.bits, x.iter().map(|&x| self.table[usize::from(x as u8 ^ 0x80)].into()), codes);
         }
         Ok(())
@@ -229,7 +229,7 @@ impl<const N: usize> GeluLadder<N> {
         let lowest = curve.lowest();
         let (mut right, mut left) = ([0; N], [0; N]);
         let mut j = 1;
-        while j <= adalog.codes() {
+        while j <= adalog.codes() && j as usize <= N {
             right[j as usize - 1] = curve.first_below(lowest, 1, j);
             left[j as usize - 1] = curve.first_below(lowest, -1, j);
             j += 1;
@@ -246,7 +246,7 @@ impl<const N: usize> GeluLadder<N> {
         let bytes = packed_len(self.bits, rows.cols()).max(1);
         let right = self.right.get(..self.codes as usize).unwrap_or(&[]);
         let left = self.left.get(..self.codes as usize).unwrap_or(&[]);
-        for (x, codes) in x.chunks_exact(rows.cols()).zip(codes.chunks_exact_mut(bytes)) {
+        for (x, codes) in x.chunks_exact(rows.cols().max(1)).zip(codes.chunks_exact_mut(bytes)) {
             let code = |&x: &i32| {
                 if x >= self.lowest {
                     right.partition_point(|&first| i64::from(x) < first) as u32

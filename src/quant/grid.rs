@@ -68,14 +68,15 @@ impl Grid {
     pub(super) const fn boundary(&self, j: u16) -> (f64, bool) {
         let (num, den) = ((2 * j as u32 - 1) * self.num, 2 * self.den);
         // Only where the exponent is a whole number can a value be half way.
-        if num % den != 0 {
-            return (self.scale * real::exp2(-(num as f64 / den as f64)), false);
-        }
+        let whole = match (num.checked_rem(den), num.checked_div(den)) {
+            (Some(0), Some(whole)) => whole,
+            _ => return (self.scale * real::exp2(-(num as f64 / den as f64)), false),
+        };
         let is_upper = match self.ties {
             Ties::Even => j.is_multiple_of(2),
             Ties::Up => true,
         };
-        (self.scale * real::exp2(-((num / den) as f64)), is_upper)
+        (self.scale * real::exp2(-(whole as f64)), is_upper)
     }
 
     /// `s B^-c`; 0 for the zero symbol.

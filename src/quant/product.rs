@@ -65,7 +65,7 @@ pub(super) const fn weights<const N: usize>(adalog: &AdaLog, fraction_bits: u32)
     }
     let mut table = [0; N];
     let mut code = 0;
-    while code < adalog.codes() {
+    while code < adalog.codes() && (code as usize) < N {
         table[code as usize] = adalog.weight(code, fraction_bits);
         code += 1;
     }

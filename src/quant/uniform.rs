@@ -60,7 +60,7 @@ impl Uniform {
         for (&x, code) in x.iter().zip(codes) {
             // A cast saturates, and makes 0 of NaN.
             let steps = libm::rintf(x / self.scale) as i32;
-            *code = steps.saturating_add(i32::from(self.zero_point)).clamp(0, most) as u8;
+            *code = steps.saturating_add(i32::from(self.zero_point)).min(most).max(0) as u8;
         }
         Ok(())
     }

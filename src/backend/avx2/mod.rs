@@ -8,6 +8,8 @@ mod q_rows;
 mod s8_rows;
 mod stable_rows;
 
+pub(super) use dot_rows::{add_sums, linear};
+
 use core::arch::x86_64::{_mm_cvtss_f32, _mm_fmadd_ss, _mm_set_ss, _mm_sqrt_ss};
 
 use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};

@@ -173,7 +173,7 @@ impl CodeRows for Dsp {
         }
         let blocks = packed.chunks_mut((leaves_code::MOST_KEYS * groups).max(1));
         for (values, block) in values.chunks((leaves_code::MOST_KEYS * width).max(1)).zip(blocks) {
-            let keys = block.len() / groups;
+            let keys = block.len() / groups.max(1);
             let bytes = block.as_mut_bytes();
             for (k, value) in values.chunks_exact(width).enumerate() {
                 for (j, &v) in value.iter().enumerate() {

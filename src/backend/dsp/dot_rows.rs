@@ -6,8 +6,7 @@ use core::mem::MaybeUninit;
 
 use super::Dsp;
 use super::leaves_dot::{self, BLOCK, Tables, Turn};
-use crate::backend::Scalar;
-use crate::backend::dot_rows::{CHUNK, Codes, Data, DotRows, Format, LayerS8, Layout, OutputsS8, row_term};
+use crate::backend::dot_rows::{self, CHUNK, Codes, Data, DotRows, Format, LayerS8, Layout, OutputsS8, row_term};
 
 impl DotRows for Dsp {
     #[inline(always)]
@@ -267,10 +266,10 @@ fn add_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
 
 #[inline(never)]
 fn portable(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-    Scalar.linear_s8(layer, x, y);
+    dot_rows::linear_s8(layer, x, y);
 }
 
 #[inline(never)]
 fn portable_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
-    Scalar.add_sums_s8(codes, x, sums);
+    dot_rows::add_sums_s8(codes, x, sums);
 }

@@ -6,8 +6,7 @@ use core::mem::MaybeUninit;
 
 use super::Helium;
 use super::leaves_dot::{self, Tables, Turn};
-use crate::backend::Scalar;
-use crate::backend::dot_rows::{Codes, Data, DotRows, Format, LayerS8, Layout, OutputsS8};
+use crate::backend::dot_rows::{self, Codes, Data, DotRows, Format, LayerS8, Layout, OutputsS8};
 
 /// Outputs at a time.
 const CHUNK: usize = 128;
@@ -229,10 +228,10 @@ fn add_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
 
 #[inline(never)]
 fn portable(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-    Scalar.linear_s8(layer, x, y);
+    dot_rows::linear_s8(layer, x, y);
 }
 
 #[inline(never)]
 fn portable_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
-    Scalar.add_sums_s8(codes, x, sums);
+    dot_rows::add_sums_s8(codes, x, sums);
 }

@@ -8,6 +8,7 @@ mod adalog;
 mod linear;
 mod meter;
 mod noise;
+mod peers;
 mod softmax;
 mod softmax_q;
 mod softmax_s8;
@@ -25,6 +26,8 @@ pub const ROWS: usize = 8;
 pub struct Bench {
     /// The public function or type, in snake case.
     pub kernel: &'static str,
+    /// The library and its version, if it is not ours.
+    pub peer: Option<&'static str>,
     /// Elements of a row, or of a side of a square matrix.
     pub n: usize,
     /// What the units are divided by: elements, or products.
@@ -50,7 +53,7 @@ const KIB: usize = 1024;
 pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     let mut bench = |kernel, sizes: &[usize], bytes_an_element, body| {
         for &n in sizes {
-            visit(&Bench { kernel, n, work: n, ram: n * bytes_an_element + 4 * KIB, body });
+            visit(&Bench { kernel, peer: None, n, work: n, ram: n * bytes_an_element + 4 * KIB, body });
         }
     };
     bench("softmax_f32", &[64, 256, 1000], 8, softmax::f32);
@@ -76,11 +79,11 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     // 64 keys of 32 channels: their values, packed, and keys; on the row's figure see the function.
     bench("attend_adalog", &[64], 128, adalog::attend);
     let work = 64 * adalog::CHANNELS;
-    visit(&Bench { kernel: "adalog_product", n: 64, work, ram: 10 * KIB, body: adalog::product });
+    visit(&Bench { kernel: "adalog_product", peer: None, n: 64, work, ram: 10 * KIB, body: adalog::product });
     let mut layer = |kernel, body| {
         for n in [32, 64, 256] {
             // Weights row by row and packed, each as bytes and as planes.
-            visit(&Bench { kernel, n, work: n * n, ram: n * n * 4 + n * 20 + 4 * KIB, body });
+            visit(&Bench { kernel, peer: None, n, work: n * n, ram: n * n * 4 + n * 20 + 4 * KIB, body });
         }
     };
     layer("linear_s8", linear::s8);
@@ -88,4 +91,12 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     layer("linear_nest8", linear::nest8);
     layer("linear_nest4", linear::nest4);
     layer("linear_raw3", linear::raw3);
+    let mut peer = |kernel, bytes_an_element, body| {
+        for n in [64, 256, 1000] {
+            let ram = n * bytes_an_element + 4 * KIB;
+            visit(&Bench { kernel, peer: Some(peers::EMBEDDED_NN), n, work: n, ram, body });
+        }
+    };
+    peer("softmax_s8", 2, peers::s8);
+    peer("softmax_f32", 8, peers::f32);
 }

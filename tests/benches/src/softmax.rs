@@ -43,7 +43,7 @@ pub(crate) fn scaled(n: usize, meter: &mut Meter) {
 
 type Form = fn(&[f32], &mut [f32], Rows) -> Result<(), Error>;
 
-fn rows(n: usize, meter: &mut Meter, form: Form) {
+pub(crate) fn rows(n: usize, meter: &mut Meter, form: Form) {
     let (mut x, mut y) = ([0.0f32; MOST], [0.0f32; MOST]);
     let (Some(x), Some(y), Ok(rows)) = (x.get_mut(..n), y.get_mut(..n), Rows::one(n)) else { return };
     for row in 0..ROWS {

@@ -33,7 +33,7 @@ pub(crate) fn stablemax_s16(n: usize, meter: &mut Meter) {
     rows::<i16>(n, meter, |x, y, rows| _ = black_box(black_box(&STABLEMAX).run_s16(x, y, rows)));
 }
 
-fn rows<Y: Copy + Default>(n: usize, meter: &mut Meter, run: impl Fn(&[i8], &mut [Y], Rows)) {
+pub(crate) fn rows<Y: Copy + Default>(n: usize, meter: &mut Meter, run: impl Fn(&[i8], &mut [Y], Rows)) {
     let (mut x, mut y) = ([0i8; MOST], [Y::default(); MOST]);
     let (Some(x), Some(y), Ok(rows)) = (x.get_mut(..n), y.get_mut(..n), Rows::one(n)) else { return };
     for row in 0..ROWS {

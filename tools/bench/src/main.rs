@@ -4,6 +4,7 @@
 
 mod buffer;
 mod contenders;
+mod linear;
 mod report;
 mod timing;
 
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     /// Softmax of one row of uniform random logits in [-10, 10]
     Softmax(Options),
+    /// Layers of 8-bit integers, square weights, as many rows or one
+    Linear(LinearOptions),
 }
 
 /// How to time.
@@ -47,6 +50,20 @@ struct Options {
     json: Option<PathBuf>,
 }
 
+/// How to time layers.
+#[derive(clap::Args)]
+struct LinearOptions {
+    /// The instruction set of scrimp; the rival chooses for itself
+    #[arg(long, value_enum, default_value = "auto")]
+    backend: Backend,
+    /// Times everything is measured; medians are taken over them
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Also write the records to this file
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Backend {
     Auto,
@@ -56,13 +73,25 @@ enum Backend {
 }
 
 fn main() -> Result<()> {
-    let Cli { command: Command::Softmax(options) } = Cli::parse();
-    match options.backend {
-        Backend::Auto => softmax(&options, scrimp::backend::name(), Some(Auto)),
-        Backend::Scalar => softmax(&options, "scalar", Some(Scalar)),
-        Backend::Avx2 => softmax(&options, "avx2", Avx2::new()),
-        Backend::Avx512 => softmax(&options, "avx512", Avx512::new()),
+    match Cli::parse().command {
+        Command::Softmax(options) => match options.backend {
+            Backend::Auto => softmax(&options, scrimp::backend::name(), Some(Auto)),
+            Backend::Scalar => softmax(&options, "scalar", Some(Scalar)),
+            Backend::Avx2 => softmax(&options, "avx2", Avx2::new()),
+            Backend::Avx512 => softmax(&options, "avx512", Avx512::new()),
+        },
+        Command::Linear(options) => match options.backend {
+            Backend::Auto => linear(&options, scrimp::backend::name(), Some(Auto)),
+            Backend::Scalar => linear(&options, "scalar", Some(Scalar)),
+            Backend::Avx2 => linear(&options, "avx2", Avx2::new()),
+            Backend::Avx512 => linear(&options, "avx512", Avx512::new()),
+        },
     }
+}
+
+fn linear<D: Dispatch>(options: &LinearOptions, backend: &str, token: Option<D>) -> Result<()> {
+    let Some(token) = token else { bail!("this CPU lacks {backend}") };
+    linear::run(token, backend, options.rounds, options.json.as_deref())
 }
 
 fn softmax<D: Dispatch + 'static>(options: &Options, backend: &str, token: Option<D>) -> Result<()> {

@@ -50,7 +50,7 @@ fn sample(contender: &mut Contender, x: &[f32], y: &mut [f32], calls: usize) -> 
     (cpu_ns() - start) / calls as f64
 }
 
-fn cpu_ns() -> f64 {
+pub fn cpu_ns() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the clock exists and the structure is ours.
     unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };

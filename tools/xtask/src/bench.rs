@@ -112,7 +112,7 @@ fn count(board: &Board) -> Result<Vec<Record>> {
             n: word()?.parse().with_context(|| line.to_owned())?,
             unit: unit.into(),
             value: word()?.parse().with_context(|| line.to_owned())?,
-            peer: word().ok().map(str::to_owned),
+            peer: word().ok().filter(|peer| !peer.is_empty()).map(str::to_owned),
             rustc: rustc.clone(),
             command: command.clone(),
         })
@@ -201,15 +201,18 @@ pub(crate) fn counts() -> Result<String> {
     let mut text = String::from("| kernel |");
     boards.iter().for_each(|board| text += &format!(" {} ({}) |", board.name, board.backend));
     text += "\n| --- | --- | --- | --- |\n";
-    for kernel in records.iter().flatten().filter(|record| record.n == 64).map(|record| &record.kernel) {
-        // They have a table of their own, or none.
-        if kernel.contains("adalog") || text.contains(&format!("`{kernel}`")) {
+    let mut done = Vec::new();
+    for of in records.iter().flatten().filter(|record| record.n == 64) {
+        // Others have a table of their own.
+        let is_here = ["softmax", "stablemax", "two_pass_q"].iter().any(|part| of.kernel.contains(part));
+        if !is_here || done.contains(&(&of.kernel, &of.peer)) {
             continue;
         }
-        text += &format!("| `{kernel}` |");
+        done.push((&of.kernel, &of.peer));
+        let whose = of.peer.as_ref().map_or(String::new(), |peer| format!(" of {peer}"));
+        text += &format!("| `{}`{whose} |", of.kernel);
         for records in &records {
-            let value =
-                |n| records.iter().find(|record| record.kernel == *kernel && record.n == n && record.peer.is_none());
+            let value = |n| records.iter().find(|r| r.kernel == of.kernel && r.n == n && r.peer == of.peer);
             let cells = SIZES.map(|n| value(n).map_or("-".into(), |record| format!("{:.1}", record.value)));
             text += &format!(" {} |", cells.join(" / "));
         }
@@ -235,6 +238,37 @@ fn times(path: &str) -> Result<Vec<Time>> {
     let records: Vec<serde_json::Value> = serde_json::from_str(&text).with_context(|| path.to_owned())?;
     let times = records.into_iter().skip(1).map(|record| Ok(serde_json::from_value(record)?));
     times.collect()
+}
+
+/// The committed counts of square layers side by side, for the README.
+pub(crate) fn bits() -> Result<String> {
+    let boards = ["microbit", "mps2-an386", "mps3-an547"].map(Board::find);
+    let boards = boards.into_iter().collect::<Result<Vec<_>>>()?;
+    let records = boards.iter().map(committed).collect::<Result<Vec<_>>>()?;
+    let mut text = String::from("| weights |");
+    boards.iter().for_each(|board| text += &format!(" {} ({}) |", board.name, board.backend));
+    text += "\n| --- | --- | --- | --- |\n";
+    for (weights, kernel) in [
+        ("8 bits", "linear_s8"),
+        ("4 bits", "linear_s4"),
+        ("4 bits, the upper plane of nested ones", "linear_nest4"),
+        ("8 bits from both planes", "linear_nest8"),
+        ("2 to 7 bits, rounded on the way", "linear_raw3"),
+    ] {
+        text += &format!("| {weights} |");
+        for records in &records {
+            let value = |n| records.iter().find(|record| record.kernel == kernel && record.n == n);
+            let cell = |n| value(n).map_or("-".into(), |record| format!("{:.3}", record.value));
+            // The smallest board has room for 32 x 32 only.
+            let cells = match value(32) {
+                Some(small) if value(64).is_none() => format!("{:.2} (32 x 32)", small.value),
+                _ => [64, 256].map(cell).join(" / "),
+            };
+            text += &format!(" {cells} |");
+        }
+        text += "\n";
+    }
+    Ok(text)
 }
 
 /// The committed counts of AdaLog, for the README: a logit, a multiply-accumulate, a whole row.

@@ -7,7 +7,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 
 use crate::board::Board;
-use crate::{accuracy, bench, demo, quality, size, switching, workspace};
+use crate::{accuracy, bench, demo, evidence, quality, size, switching, workspace};
 
 const README: &str = "README.md";
 
@@ -25,7 +25,9 @@ pub(crate) fn run(check: bool) -> Result<()> {
         ("switching", switching::table()?),
         ("counts", bench::counts()?),
         ("host softmax", bench::host_table()?),
+        ("bits counts", bench::bits()?),
         ("adalog counts", bench::adalog()?),
+        ("adalog evidence", evidence::table()?),
         ("sizes", size::table(&Board::all()?)?),
     ] {
         text = replace(&text, name, &block)?;

@@ -6,6 +6,7 @@ mod board;
 mod demo;
 mod docs;
 mod elf;
+mod evidence;
 mod panics;
 mod plot;
 mod process;

@@ -1,5 +1,6 @@
 //! The built `scrimp` binary, run as a user runs it, in a folder of its own.
 
+mod calibrate;
 mod convert;
 mod deblur;
 mod models;
