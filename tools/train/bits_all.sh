@@ -1,5 +1,5 @@
 #!/bin/sh
-# The bit-switched transformers, most important first; about an hour on one core. Needs weights/vit-fashion.safetensors.
+# The bit-switched transformers, most important first; an hour and a half on one busy core. Needs weights/vit-fashion.safetensors.
 # The malloc settings keep PyTorch from giving every activation back to the kernel: a fifth faster.
 set -e
 cd "$(dirname "$0")"

@@ -25,3 +25,6 @@ $python export.py predictors lmdvit-t16-predictors --restorer predictors
 $python evaluate.py
 $python golden.py
 $python demo_photos.py
+$python train_vit.py --epochs 16
+$python golden_vit.py
+PYTHON=$python ./bits_all.sh

@@ -37,14 +37,14 @@ enum Command {
     Deblur(deblur::Options),
     /// Run the small Fashion-MNIST transformer of tools/train over the test split, in f32
     Classify(classify::Options),
-    /// Find the parameters of AdaLog and other quantizers from dumped activations
-    Calibrate(calibrate::Options),
-    /// Measure what quantizers cost the small transformer on Fashion-MNIST
-    Evaluate(evaluate::Options),
     /// Quantize layers to one nested INT8 array that runs at several widths, with a ladder for the governor
     Quantize(quantize::Options),
     /// Measure bit switching on the small Fashion-MNIST transformer: every method and width, the whole test split
     Switching(switching::Options),
+    /// Find the parameters of AdaLog and other quantizers from dumped activations
+    Calibrate(calibrate::Options),
+    /// Measure what quantizers cost the small transformer on Fashion-MNIST
+    Evaluate(evaluate::Options),
     /// Run test vectors (kernel-vectors/1, JSON) through the library; exit code 1 if any differs
     Replay {
         /// The files

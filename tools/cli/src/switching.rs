@@ -315,15 +315,17 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// Layers, each at a width.
-struct Plan<'a> {
+/// Layers, each at a width, in place of the network's own.
+#[derive(Debug)]
+pub struct Plan<'a> {
     layers: &'a [IntegerLayer],
     widths: Vec<Width>,
 }
 
 impl<'a> Plan<'a> {
     /// One width for all switched layers.
-    fn even(layers: &'a [IntegerLayer], width: Width) -> Self {
+    #[must_use]
+    pub fn even(layers: &'a [IntegerLayer], width: Width) -> Self {
         let widths = Layer::all().map(|layer| if is_pinned(layer) { Width::W8 } else { width }).to_vec();
         Self { layers, widths }
     }
@@ -382,7 +384,11 @@ fn alone(width: Width) -> String {
     format!("separate-{}", width.bits())
 }
 
-fn post_training(net: &Transformer, seen: &[u8], rule: Rule, better: bool) -> Result<Vec<IntegerLayer>> {
+/// Every layer of a network, quantized with what it sees of some pictures; `better`: refit, bias correction, signs.
+///
+/// # Errors
+/// If a number does not fit.
+pub fn post_training(net: &Transformer, seen: &[u8], rule: Rule, better: bool) -> Result<Vec<IntegerLayer>> {
     let rows = record(net, seen)?;
     let layers = Layer::all().into_iter().zip(&rows).map(|(layer, x)| {
         let pinned = is_pinned(layer);

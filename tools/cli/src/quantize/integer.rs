@@ -1,12 +1,15 @@
-//! A quantized layer as the library's kernels take it: codes, and integers for every width.
+//! A quantized layer as the library's kernels take it: packed codes, and integers for every width.
 
 use anyhow::{Context, Result, ensure};
 use scrimp::Rows;
-use scrimp::bits::{Weights, Width};
+use scrimp::bits::{Format, Layout, Weights, Width, packed_words};
 use scrimp::fixedpoint::Multiplier;
 use scrimp::nn::{LinearS8, QuantS8, Requant};
 
 use super::layer::{QuantizedLayer, Reading, Rule};
+
+/// Any backend runs it; it is the fast one of a PC.
+const LAYOUT: Layout = Layout::Wide;
 
 /// Integers of one width: `y = (sum + bias) * mantissa / 2^31 * 2^shift`, one of each an output.
 #[derive(Clone, Debug)]
@@ -20,14 +23,14 @@ pub struct Integers {
 }
 
 /// A layer that runs. Floor and mid-rise have codes of their own at each width: masked ones on the 8-bit scale, which the
-/// 8-bit kernel reads. Double Rounding has one array, and the kernel reads it at the width.
+/// 8-bit kernel reads. Double Rounding has one pair of nibble planes, which the kernel reads at the
+/// width.
 #[derive(Debug)]
 pub struct IntegerLayer {
     layer: QuantizedLayer,
     shape: Rows,
     quant: QuantS8,
-    /// Masked codes of floor and mid-rise, one array a width.
-    masked: Vec<Vec<i8>>,
+    packed: Vec<Packed>,
     widths: Vec<Stored>,
 }
 
@@ -36,8 +39,8 @@ struct Stored {
     width: Width,
     /// The width that the kernel runs at.
     kernel: Width,
-    /// The place in `masked`, if it is there.
-    masked: Option<usize>,
+    /// The place in `packed`.
+    codes: usize,
     integers: Integers,
 }
 
@@ -49,17 +52,22 @@ impl IntegerLayer {
     pub fn new(layer: QuantizedLayer) -> Result<Self> {
         let shape = Rows::new(layer.scale.len(), layer.inputs())?;
         let quant = QuantS8 { input_offset: -layer.input.zero, output_offset: layer.output.zero, ..QuantS8::PLAIN };
-        let mut this = Self { shape, quant, masked: Vec::new(), widths: Vec::new(), layer };
+        let mut this = Self { shape, quant, packed: Vec::new(), widths: Vec::new(), layer };
+        if this.layer.rule == Rule::Round {
+            this.packed.push(Packed::new(Format::Nest84, &this.layer.codes, shape)?);
+        }
         for reading in this.layer.readings.clone() {
             let width = reading.width;
-            let (kernel, masked) = if this.layer.rule == Rule::Round {
-                (width, None)
+            let kernel = if this.layer.rule == Rule::Round {
+                width
             } else {
-                this.masked.push(this.layer.codes.iter().map(|&q| this.layer.rule.value(q, width)).collect());
-                (Width::W8, Some(this.masked.len() - 1))
+                let masked: Vec<i8> = this.layer.codes.iter().map(|&q| this.layer.rule.value(q, width)).collect();
+                this.packed.push(Packed::new(Format::S8, &masked, shape)?);
+                Width::W8
             };
-            let integers = this.integers_of(&reading, kernel, masked)?;
-            this.widths.push(Stored { width, kernel, masked, integers });
+            let codes = this.packed.len() - 1;
+            let integers = this.integers_of(&reading, kernel, codes)?;
+            this.widths.push(Stored { width, kernel, codes, integers });
         }
         Ok(this)
     }
@@ -85,7 +93,7 @@ impl IntegerLayer {
         let stored = stored.with_context(|| format!("the layer has no width of {} bits", width.bits()))?;
         let Integers { bias, mantissa, shift } = &stored.integers;
         let widths = [(stored.kernel, Requant::new(bias, mantissa, shift)?)];
-        let kernel = LinearS8::new(self.weights(stored.masked)?, &widths, self.quant)?;
+        let kernel = LinearS8::new(self.packed[stored.codes].view(self.shape)?, &widths, self.quant)?;
         let codes: Vec<i8> = x.iter().map(|&v| self.layer.input.encode(v)).collect();
         let mut out = vec![0i8; y.len()];
         kernel.run(&codes, &mut out, rows)?;
@@ -95,14 +103,7 @@ impl IntegerLayer {
         Ok(())
     }
 
-    fn weights(&self, masked: Option<usize>) -> Result<Weights<'_>> {
-        Ok(match masked {
-            Some(n) => Weights::s8(&self.masked[n], self.shape)?,
-            None => Weights::raw8(&self.layer.codes, self.shape)?,
-        })
-    }
-
-    fn integers_of(&self, reading: &Reading, kernel: Width, masked: Option<usize>) -> Result<Integers> {
+    fn integers_of(&self, reading: &Reading, kernel: Width, codes: usize) -> Result<Integers> {
         let (mut bias, mut multipliers) = (Vec::new(), Vec::new());
         for ((&scale, &gain), &real) in self.layer.scale.iter().zip(&reading.gain).zip(&reading.bias) {
             let step = f64::from(self.layer.input.scale) * f64::from(scale) * f64::from(gain);
@@ -117,8 +118,28 @@ impl IntegerLayer {
         let count = bias.len();
         let mut made = Integers { bias: vec![0; count], mantissa: vec![0; count], shift: vec![0; count] };
         let tables = (made.bias.as_mut_slice(), made.mantissa.as_mut_slice(), made.shift.as_mut_slice());
-        let weights = self.weights(masked)?;
+        let weights = self.packed[codes].view(self.shape)?;
         Requant::build(tables, &weights, kernel, &self.quant, &bias, &multipliers)?;
         Ok(made)
+    }
+}
+
+#[derive(Debug)]
+struct Packed {
+    format: Format,
+    words: Vec<u32>,
+    low: Vec<u32>,
+}
+
+impl Packed {
+    fn new(format: Format, codes: &[i8], shape: Rows) -> Result<Self> {
+        let count = packed_words(format, LAYOUT, shape);
+        let (mut words, mut low) = (vec![0; count], vec![0; if format == Format::Nest84 { count } else { 0 }]);
+        Weights::s8(codes, shape)?.pack_into(format, LAYOUT, Width::W8, &mut words, &mut low)?;
+        Ok(Self { format, words, low })
+    }
+
+    fn view(&self, shape: Rows) -> Result<Weights<'_>> {
+        Ok(Weights::packed(self.format, LAYOUT, &self.words, &self.low, shape)?)
     }
 }
