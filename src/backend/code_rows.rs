@@ -26,10 +26,10 @@ impl CodeStep {
 }
 
 impl CodeStep {
-    /// Whether a distance of 16 bits reaches every code.
+    /// Whether a distance of 16 bits reaches every code, or one of 20 bits and the factor has no more.
     #[allow(dead_code, reason = "for cores without a long multiplication")]
     pub(crate) const fn is_short(self) -> bool {
-        self.shift == 31 && self.factor >= 15 << 15 && self.factor < 1 << 30
+        self.shift == 31 && self.factor >= 15 << 11 && self.factor < 1 << 30
     }
 }
 
@@ -184,12 +184,15 @@ pub(crate) fn nibbles(x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
 #[inline(always)]
 #[allow(dead_code, reason = "for cores without a long multiplication")]
 pub(crate) fn short_nibbles(x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
-    let (high, low) = (step.factor as u32 >> 15, step.factor as u32 & 0x7FFF);
+    let factor = step.factor as u32;
+    // Of the distance 16 or 20 bits are needed.
+    let (split, most) = if factor >= 15 << 15 { (15, 0xFFFF) } else { (11, 0xF_FFFF) };
+    let (high, low) = (factor >> split, factor & ((1 << split) - 1));
     pairs(x, y, |x| {
         // Beyond, the code is 15 in any case.
-        let distance = (max.saturating_sub(x) as u32).min(0xFFFF);
-        let product = distance.wrapping_mul(high).wrapping_add(distance.wrapping_mul(low) >> 15);
-        (product.wrapping_add(1 << 15) >> 16).min(15) as u8
+        let distance = (max.saturating_sub(x) as u32).min(most);
+        let product = distance.wrapping_mul(high).wrapping_add(distance.wrapping_mul(low) >> split);
+        (product.wrapping_add(1 << (30 - split)) >> (31 - split)).min(15) as u8
     });
 }
 
@@ -306,11 +309,13 @@ mod tests {
 
     #[test]
     fn short_products_suffice() {
-        for factor in [15 << 15, 491_521, 1_000_003, 18_341_130, (1 << 30) - 1] {
+        for factor in
+            [15 << 11, 30_721, 200_003, (15 << 15) - 1, 15 << 15, 491_521, 1_000_003, 18_341_130, (1 << 30) - 1]
+        {
             let step = CodeStep { factor, shift: 31 };
             assert!(step.is_short());
-            let x: vec::Vec<i32> = (0..70_001).map(|d| 5 - d).chain([i32::MIN, -2_000_000_000]).collect();
-            let (mut one, mut other) = (vec![0; 35_002], vec![0; 35_002]);
+            let x: vec::Vec<i32> = (0..1_100_001).map(|d| 5 - d).chain([i32::MIN, -2_000_000_000]).collect();
+            let (mut one, mut other) = (vec![0; 550_002], vec![0; 550_002]);
             nibbles(&x, 5, step, &mut one);
             short_nibbles(&x, 5, step, &mut other);
             assert_eq!(one, other, "{factor}");
