@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
@@ -25,6 +25,8 @@ use crate::transformer::{BLOCKS, Dense, HEADS, HIDDEN, Hooks, Layer, TOKENS, Tra
 const HEAD: usize = WIDTH / HEADS;
 /// Pictures to calibrate on.
 const CALIBRATION: usize = 32;
+/// Of them, every such picture's heads, and every such token before `fc2`, are searched on.
+const THINNING: usize = 4;
 
 /// Arguments of `scrimp evaluate`.
 #[derive(Args, Clone, Debug)]
@@ -37,9 +39,26 @@ pub struct Options {
     /// Pictures to test on
     #[arg(long, default_value_t = 10_000)]
     test: usize,
-    /// Where the figures go
+    /// What is quantized, and to how many bits
+    #[arg(long, value_delimiter = ',', default_value = "all-4,softmax-4,softmax-3,softmax-2,gelu-4,gelu-3,gelu-2")]
+    parts: Vec<String>,
+    /// Where the figures go, one after the other as they are found
     #[arg(long)]
     json: Option<PathBuf>,
+}
+
+/// `softmax-4` as its two halves.
+fn setting(text: &str) -> Result<(&'static str, u32)> {
+    let (part, bits) = text.split_once('-').with_context(|| format!("{text} is not PART-BITS"))?;
+    let part = match part {
+        "softmax" => "softmax",
+        "gelu" => "GELU",
+        "all" => "all",
+        _ => bail!("{part} is none of softmax, gelu and all"),
+    };
+    let bits = bits.parse().with_context(|| text.to_owned())?;
+    ensure!((2..=8).contains(&bits), "{text}: 2 to 8 bits are possible");
+    Ok((part, bits))
 }
 
 /// One figure.
@@ -185,7 +204,7 @@ impl Calibration {
         for block in 0..BLOCKS {
             let qkv = taken(&seen.qkv[block]);
             let mut values = Vec::new();
-            for picture in qkv.chunks(TOKENS * 3 * WIDTH) {
+            for picture in qkv.chunks(TOKENS * 3 * WIDTH).step_by(THINNING) {
                 for head in 0..HEADS {
                     for token in picture.chunks(3 * WIDTH) {
                         values.extend(&token[2 * WIDTH + head * HEAD..][..HEAD]);
@@ -193,10 +212,14 @@ impl Calibration {
                 }
             }
             let rows = Rows::new(TOKENS, TOKENS)?;
-            calibration.attentions.push(Attention { scores: taken(&seen.scores[block]), values, rows });
+            let scores = taken(&seen.scores[block]);
+            let scores = scores.chunks(HEADS * rows.elements()).step_by(THINNING).flatten().copied().collect();
+            calibration.attentions.push(Attention { scores, values, rows });
             calibration.qkv.push(qkv);
             let weights = net.dense(Layer::Fc2(block)).weight.clone();
-            calibration.linears.push(Linear { inputs: taken(&seen.gelu[block]), weights, width: HIDDEN });
+            let inputs = taken(&seen.gelu[block]);
+            let inputs = inputs.chunks(HIDDEN).step_by(THINNING).flatten().copied().collect();
+            calibration.linears.push(Linear { inputs, weights, width: HIDDEN });
         }
         calibration.inputs = seen.inputs.iter().map(|(layer, inputs)| (*layer, taken(inputs))).collect();
         Ok(calibration)
@@ -260,12 +283,9 @@ pub fn run(options: &Options) -> Result<()> {
     };
     let float = right(&net, &Quantized::default())?;
     let mut records = vec![record("none", 32, "f32", &float, &float)];
-    let settings: Vec<_> = ["softmax", "GELU", "all"]
-        .into_iter()
-        .flat_map(|part| [4, 3, 2].map(|bits| (part, bits)))
-        .filter(|&(part, bits)| part != "all" || bits > 2)
-        .flat_map(|(part, bits)| Kind::ALL.map(|kind| (part, bits, kind)))
-        .collect();
+    let settings: Result<Vec<_>> = options.parts.iter().map(|text| setting(text)).collect();
+    let settings: Vec<_> =
+        settings?.into_iter().flat_map(|(part, bits)| Kind::ALL.map(|kind| (part, bits, kind))).collect();
     let bar = ProgressBar::new(settings.len() as u64);
     bar.set_style(ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}, {elapsed}, about {eta} left")?);
     for (part, bits, kind) in settings {
@@ -280,20 +300,21 @@ pub fn run(options: &Options) -> Result<()> {
                 right(&changed, &Quantized { softmax, gelu, ..uniform })
             }
         }?;
-        records.push(record(part, bits, &kind.to_string(), &answers, &float));
+        let r = record(part, bits, &kind.to_string(), &answers, &float);
+        bar.suspend(|| {
+            output::print(&format!(
+                "{} {} bits {}: {:.2} % +- {:.2}, {:+.2} +- {:.2} to f32\n",
+                r.part, r.bits, r.quantizer, r.accuracy, r.error, r.difference, r.difference_error
+            ));
+        });
+        records.push(r);
+        if let Some(path) = &options.json {
+            let text = serde_json::to_string_pretty(&records)? + "\n";
+            fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    for r in &records {
-        output::print(&format!(
-            "{} {} bits {}: {:.2} % +- {:.2}, {:+.2} +- {:.2} to f32\n",
-            r.part, r.bits, r.quantizer, r.accuracy, r.error, r.difference, r.difference_error
-        ));
-    }
-    if let Some(path) = &options.json {
-        let text = serde_json::to_string_pretty(&records)? + "\n";
-        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    }
     Ok(())
 }
 
