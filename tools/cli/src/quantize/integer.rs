@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use scrimp::Rows;
-use scrimp::bits::{Format, Layout, Weights, Width, packed_words};
+use scrimp::bits::{Format, Layout, NEST_CAP, Weights, Width, packed_words};
 use scrimp::fixedpoint::Multiplier;
 use scrimp::nn::{LinearS8, QuantS8, Requant};
 
@@ -54,7 +54,10 @@ impl IntegerLayer {
         let quant = QuantS8 { input_offset: -layer.input.zero, output_offset: layer.output.zero, ..QuantS8::PLAIN };
         let mut this = Self { shape, quant, packed: Vec::new(), widths: Vec::new(), layer };
         if this.layer.rule == Rule::Round {
-            this.packed.push(Packed::new(Format::Nest84, &this.layer.codes, shape)?);
+            // A network of one width may use all of the range.
+            let fits = this.layer.codes.iter().all(|&q| q <= NEST_CAP);
+            let format = if fits { Format::Nest84 } else { Format::Raw8 };
+            this.packed.push(Packed::new(format, &this.layer.codes, shape)?);
         }
         for reading in this.layer.readings.clone() {
             let width = reading.width;
