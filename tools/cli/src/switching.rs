@@ -111,7 +111,7 @@ enum Origin {
 }
 
 /// Name, origin, how codes are read.
-const METHODS: [(&str, Origin, Rule); 12] = [
+const METHODS: [(&str, Origin, Rule); 11] = [
     ("post-training", Origin::PostTraining { better: true }, Rule::Round),
     ("post-training, plain", Origin::PostTraining { better: false }, Rule::Round),
     ("post-training floor", Origin::PostTraining { better: true }, Rule::Floor),
@@ -123,7 +123,6 @@ const METHODS: [(&str, Origin, Rule); 12] = [
     ("joint floor", Origin::Joint { file: "floor", better: false }, Rule::Floor),
     ("joint floor, refitted", Origin::Joint { file: "floor", better: true }, Rule::Floor),
     ("joint mid-rise", Origin::Joint { file: "midrise", better: false }, Rule::MidRise),
-    ("joint with HASB", Origin::Joint { file: "hasb", better: false }, Rule::Round),
 ];
 
 /// What is compared with what.
@@ -189,7 +188,7 @@ pub fn measure(options: &Options) -> Result<Measured> {
             measured.push(name, f64::from(width.bits()), &answers, &base, bytes);
             all.push((name.into(), width.bits(), answers));
         }
-        if let ("joint" | "joint with HASB", Some((Some(net), layers))) = (name, &shared) {
+        if let ("joint", Some((Some(net), layers))) = (name, &shared) {
             for (widths, bits) in mixes(net, layers, &seen.pictures)? {
                 let plan = Plan { layers, widths };
                 let mixed = format!("{name}, mixed");

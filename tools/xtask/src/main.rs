@@ -88,6 +88,9 @@ enum Task {
         /// Go on with the answers of a run that was stopped (target/switching)
         #[arg(long)]
         resume: bool,
+        /// Only these methods; by default all
+        #[arg(long)]
+        only: Vec<String>,
     },
     /// Put the figures of tests/expected into the README
     Docs {
@@ -140,7 +143,7 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Bench(options) => bench::run(&options)?,
         Task::Accuracy { overwrite } => accuracy::run(overwrite)?,
-        Task::Switching { overwrite, resume } => switching::run(overwrite, resume)?,
+        Task::Switching { overwrite, resume, only } => switching::run(overwrite, resume, only)?,
         Task::Docs { check } => docs::run(check)?,
         Task::Setup => setup::run()?,
     }

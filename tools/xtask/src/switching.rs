@@ -14,7 +14,7 @@ const RECORD: &str = "tests/expected/bits.json";
 pub(crate) const PLOT: &str = "tests/expected/switching.svg";
 /// Curves of the plot; the table has all methods.
 const DRAWN: [&str; 6] =
-    ["joint", "separate", "joint floor", "post-training", "post-training floor, plain", "joint with HASB, mixed"];
+    ["joint", "separate", "joint floor", "post-training", "post-training floor, plain", "joint, mixed"];
 const WIDTHS: [u32; 5] = [8, 6, 4, 3, 2];
 
 #[derive(Deserialize, Serialize)]
@@ -27,12 +27,12 @@ struct Record {
 }
 
 /// Measures, prints, and writes the record if asked to.
-pub(crate) fn run(overwrite: bool, resume: bool) -> Result<()> {
+pub(crate) fn run(overwrite: bool, resume: bool, only: Vec<String>) -> Result<()> {
     let options = Options {
         weights: workspace::path("tools/train/weights"),
         data: workspace::path(dataset::FOLDER),
         validation: false,
-        only: Vec::new(),
+        only: only.clone(),
         resume: resume.then(|| workspace::path("target/switching")),
     };
     let measured = measure(&options)?;
@@ -41,7 +41,9 @@ pub(crate) fn run(overwrite: bool, resume: bool) -> Result<()> {
         let record = Record {
             machine: setup::machine(),
             rustc: setup::host_rustc()?,
-            command: "cargo xtask switching --overwrite".into(),
+            command: only
+                .iter()
+                .fold("cargo xtask switching --overwrite".into(), |all, name| all + " --only '" + name + "'"),
             measured,
         };
         fs::write(workspace::path(RECORD), serde_json::to_string_pretty(&record)? + "\n")?;
