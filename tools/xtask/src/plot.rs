@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use anyhow::{Context, Result, anyhow};
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 /// Palette of Okabe and Ito (2008): distinguishable with every kind of colour vision.
@@ -43,7 +44,15 @@ pub(crate) fn svg(chart: &Chart<'_>, curves: &[Curve]) -> Result<String> {
     let x = extent(points().map(|p| p.0)).context("nothing to draw")?;
     let y = extent(points().map(|p| p.1).chain(chart.bound.map(|bound| bound.1))).context("nothing to draw")?;
     let mut text = String::new();
-    draw(chart, curves, x, y.start / 1.3..y.end * 1.3, &mut text).map_err(|error| anyhow!("{error}"))?;
+    let drawn = if y.end < 2.0 * y.start {
+        // A narrow range shows nothing on a logarithmic axis.
+        let room = 0.1 * (y.end - y.start);
+        let y = y.start - room..y.end + room;
+        draw(chart, curves, &x, x.clone().log_scale(), y, &mut text)
+    } else {
+        draw(chart, curves, &x, x.clone().log_scale(), (y.start / 1.3..y.end * 1.3).log_scale(), &mut text)
+    };
+    drawn.map_err(|error| anyhow!("{error}"))?;
     Ok(text + "\n")
 }
 
@@ -54,7 +63,13 @@ fn extent(values: impl Iterator<Item = f64> + Clone) -> Option<Range<f64>> {
 
 type Drawn = Result<(), Box<dyn core::error::Error>>;
 
-fn draw(chart: &Chart<'_>, curves: &[Curve], x: Range<f64>, y: Range<f64>, text: &mut String) -> Drawn {
+fn draw<X, Y>(chart: &Chart<'_>, curves: &[Curve], ends: &Range<f64>, x: X, y: Y, text: &mut String) -> Drawn
+where
+    X: AsRangedCoord<Value = f64>,
+    Y: AsRangedCoord<Value = f64>,
+    X::CoordDescType: ValueFormatter<f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
     let area = SVGBackend::with_string(text, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
     let mut axes = ChartBuilder::on(&area)
@@ -63,7 +78,7 @@ fn draw(chart: &Chart<'_>, curves: &[Curve], x: Range<f64>, y: Range<f64>, text:
         .margin_right(NAMES)
         .x_label_area_size(42)
         .y_label_area_size(LEFT)
-        .build_cartesian_2d(x.clone().log_scale(), y.log_scale())?;
+        .build_cartesian_2d(x, y)?;
     axes.configure_mesh()
         .x_desc(chart.x)
         .y_desc(chart.y)
@@ -73,7 +88,7 @@ fn draw(chart: &Chart<'_>, curves: &[Curve], x: Range<f64>, y: Range<f64>, text:
         .x_label_formatter(&|v| number(*v))
         .draw()?;
     let mut names = Vec::new();
-    for (curve, colour) in curves.iter().zip(COLOURS.iter().cycle()) {
+    for (curve, colour) in curves.iter().filter(|curve| !curve.points.is_empty()).zip(COLOURS.iter().cycle()) {
         let style = colour.stroke_width(2);
         let points = curve.points.iter().copied();
         if curve.dashed {
@@ -85,7 +100,7 @@ fn draw(chart: &Chart<'_>, curves: &[Curve], x: Range<f64>, y: Range<f64>, text:
     }
     if let Some((name, value)) = chart.bound {
         let style = BLACK.stroke_width(1);
-        axes.draw_series(DashedLineSeries::new([(x.start, value), (x.end, value)], 2, 4, style))?;
+        axes.draw_series(DashedLineSeries::new([(ends.start, value), (ends.end, value)], 2, 4, style))?;
         names.push((name, style, true));
     }
     // Beside the chart, where they cover no curve.
