@@ -73,7 +73,7 @@ impl Grid {
             _ => return (self.scale * real::exp2(-(num as f64 / den as f64)), false),
         };
         let is_upper = match self.ties {
-            Ties::Even => j % 2 == 0,
+            Ties::Even => j.is_multiple_of(2),
             Ties::Up => true,
         };
         (self.scale * real::exp2(-(whole as f64)), is_upper)
@@ -89,7 +89,7 @@ impl Grid {
 
     /// The code of a real number; the zero symbol for what is not positive.
     pub(super) const fn code_of(&self, x: f64) -> u16 {
-        if !(x > 0.0) {
+        if x <= 0.0 || x.is_nan() {
             return self.codes();
         }
         let mut code = 0;

@@ -88,7 +88,7 @@ impl LogSum {
         let at = (fraction >> 11 & 31) as usize;
         let rest = fraction & 0x7FF;
         let (low, high) = (LOGARITHMS[at], LOGARITHMS[at + 1]);
-        let log2 = i64::from(31 - zeros as i32 - 15) * 65_536 + i64::from(low + ((high - low) * rest >> 11));
+        let log2 = i64::from(31 - zeros as i32 - 15) * 65_536 + i64::from(low + (((high - low) * rest) >> 11));
         (log2 + self.log2_scale).wrapping_mul(self.an_octave) >> 16
     }
 }

@@ -12,11 +12,11 @@ pub mod layers;
 pub mod plot;
 pub mod quantizers;
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Cursor;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
