@@ -105,7 +105,7 @@ fn quantize_and_ties() {
     let mut values = [0.0; 4];
     adalog(4, 25, 1.0, Symbols::Full).codec().decode(&[1u16, 3, 6, 15], &mut values).expect("fits");
     for (got, want) in values.iter().zip([0.633_333_33, 0.241_666_67, 0.060_416_67, 0.000_878_91]) {
-        assert!((got - want).abs() < 4e-8, "{got}");
+        assert!((f64::from(*got) - want).abs() < 4e-8, "{got}");
     }
     // Half way: to even, or up.
     let ties = [0.5f32, 0.125, 1.0 / 32.0, 1.0 / 128.0];

@@ -267,6 +267,15 @@ pub(crate) fn product_by_buckets(codes: &[u8], packed: &[u32], table: &[i16; 16]
     sum
 }
 
+/// Adds four values a word to their sums.
+#[inline(always)]
+fn add_words(row: &[u32], sums: &mut [u32; 2 * TILE]) {
+    for (&word, sums) in row.iter().zip(sums.as_chunks_mut::<2>().0) {
+        sums[0] = sums[0].wrapping_add(word & 0x00FF_00FF);
+        sums[1] = sums[1].wrapping_add(word >> 8 & 0x00FF_00FF);
+    }
+}
+
 /// One tile of at most 32 channels.
 #[inline(always)]
 fn bucket_tile(codes: &[u8], packed: &[u32], words: usize, from: usize, table: &[i16; 16], y: &mut [i32]) {
@@ -279,10 +288,12 @@ fn bucket_tile(codes: &[u8], packed: &[u32], words: usize, from: usize, table: &
             if table[usize::from(code & 15)] == 0 {
                 continue;
             }
-            let (sums, _) = buckets[usize::from(code & 15)].as_chunks_mut::<2>();
-            for (&word, sums) in row.get(from..).unwrap_or(&[]).iter().zip(sums) {
-                sums[0] = sums[0].wrapping_add(word & 0x00FF_00FF);
-                sums[1] = sums[1].wrapping_add(word >> 8 & 0x00FF_00FF);
+            let sums = &mut buckets[usize::from(code & 15)];
+            let row = row.get(from..).unwrap_or(&[]);
+            // A whole tile is one run of instructions without a loop.
+            match row.first_chunk::<TILE>() {
+                Some(row) => add_words(row, sums),
+                None => add_words(row, sums),
             }
         }
     }
