@@ -40,7 +40,7 @@ pub struct Options {
     #[arg(long, default_value_t = 10_000)]
     test: usize,
     /// What is quantized, and to how many bits
-    #[arg(long, value_delimiter = ',', default_value = "all-4,softmax-4,softmax-3,softmax-2,gelu-4,gelu-3,gelu-2")]
+    #[arg(long, value_delimiter = ',', default_value = "all-4,softmax-4,softmax-3,softmax-2")]
     parts: Vec<String>,
     /// Where the figures go, one after the other as they are found
     #[arg(long)]
