@@ -9,7 +9,6 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions};
 use rten_tensor::NdTensorView;
-use rten_tensor::prelude::*;
 use scrimp::Rows;
 use scrimp::backend::Dispatch;
 use scrimp::bits::{Format, Layout, Weights, Width, packed_words};
@@ -125,7 +124,7 @@ fn case<D: Dispatch>(
         }),
         Box::new({
             let mut out = vec![0; rows * n];
-            move || rival(black_box(&mut out), GemmInputB::Unpacked(contiguous.view())).expect("the shapes are right")
+            move || rival(black_box(&mut out), GemmInputB::Unpacked(*contiguous.view())).expect("the shapes are right")
         }),
         Box::new({
             let mut out = vec![0; rows * n];

@@ -163,7 +163,8 @@ fn signal_to_noise_is_what_the_analysis_says() {
     let uniform = noise(7, 2 * 64 * 512);
     let gauss = |u: &[f32]| (-2.0 * (0.5 * u[0] + 0.5).max(1e-9).ln()).sqrt() * (core::f32::consts::PI * u[1]).cos();
     let weight: Vec<f32> = uniform.chunks(2).map(gauss).collect();
-    let (bias, x) = (vec![0.0; 64], noise(8, 512));
+    // So many inputs that a refit by outputs is one by weights.
+    let (bias, x) = (vec![0.0; 64], noise(8, 512 * 600));
     let source = Source { weight: &weight, bias: &bias, x: &x };
     for (rule, scale, better, wanted) in [
         (Rule::Round, Scale::Absmax, false, [42.1, 29.6, 18.3, 12.3, 6.2]),
