@@ -12,7 +12,7 @@ fn main() {
     println!(
         "cargo::rustc-check-cfg=cfg(scrimp_picked, values(\"scalar\", \"dsp\", \"helium\", \"neon\", \"avx2\", \"avx512\", \"runtime\"))"
     );
-    println!("cargo::rustc-check-cfg=cfg(scrimp_has, values(\"dsp\", \"helium\"))");
+    println!("cargo::rustc-check-cfg=cfg(scrimp_has, values(\"dsp\", \"helium\", \"thumb2\"))");
 
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
@@ -22,6 +22,10 @@ fn main() {
     }
     if cpu.dsp {
         println!("cargo::rustc-cfg=scrimp_has=\"dsp\"");
+    }
+
+    if cpu.thumb2 {
+        println!("cargo::rustc-cfg=scrimp_has=\"thumb2\"");
     }
 
     let forced = env::var("CARGO_CFG_SCRIMP_BACKEND").ok();
@@ -55,6 +59,8 @@ fn main() {
 
 /// What the target and the code generation flags say about an Arm M-profile CPU.
 struct Cpu {
+    /// The instructions of Armv7-M, which Armv6-M and Armv8-M Baseline lack.
+    thumb2: bool,
     dsp: bool,
     helium: bool,
 }
@@ -62,7 +68,7 @@ struct Cpu {
 impl Cpu {
     fn of(target: &str, flags: &str) -> Self {
         if !target.starts_with("thumb") {
-            return Self { dsp: false, helium: false };
+            return Self { thumb2: false, dsp: false, helium: false };
         }
         let mut name = "";
         let mut dsp = None;
@@ -88,6 +94,7 @@ impl Cpu {
         let has_dsp_by_name =
             has_mve_by_name || matches!(name, "cortex-m4" | "cortex-m7" | "cortex-m33" | "cortex-m35p");
         let dsp = dsp.unwrap_or(has_dsp_by_name || target.starts_with("thumbv7em"));
-        Self { dsp, helium: mve.unwrap_or(has_mve_by_name) }
+        let thumb2 = ["thumbv7m", "thumbv7em", "thumbv8m.main"].iter().any(|family| target.starts_with(family));
+        Self { thumb2, dsp, helium: mve.unwrap_or(has_mve_by_name) }
     }
 }

@@ -427,9 +427,20 @@ pub trait DotRows: Copy {
     }
 }
 
+/// What [`row_sums`] is.
+pub(crate) trait RowSums: Fn(&Codes<'_>, &[i8], usize, usize, &mut [i32]) {}
+
+impl<F: Fn(&Codes<'_>, &[i8], usize, usize, &mut [i32])> RowSums for F {}
+
 /// [`DotRows::linear_s8`] in plain Rust.
 #[inline(always)]
 pub(crate) fn linear_s8(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    linear_s8_by(row_sums, layer, x, y);
+}
+
+/// The same with other loops for [`row_sums`].
+#[inline(always)]
+pub(crate) fn linear_s8_by(row_sums: impl RowSums, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
     let LayerS8 { codes, filter_offset, outputs } = *layer;
     for (x, y) in x.chunks_exact(codes.depth.max(1)).zip(y.chunks_exact_mut(codes.outputs.max(1))) {
         let row = row_term(x, filter_offset);
@@ -448,6 +459,12 @@ pub(crate) fn linear_s8(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
 /// [`DotRows::add_sums_s8`] in plain Rust.
 #[inline(always)]
 pub(crate) fn add_sums_s8(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
+    add_sums_s8_by(row_sums, codes, x, sums);
+}
+
+/// The same with other loops for [`row_sums`].
+#[inline(always)]
+pub(crate) fn add_sums_s8_by(row_sums: impl RowSums, codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
     for (x, sums) in x.chunks_exact(codes.depth.max(1)).zip(sums.chunks_exact_mut(codes.outputs.max(1))) {
         let mut first = 0;
         for sums in sums.chunks_mut(CHUNK) {

@@ -111,13 +111,14 @@ enum Origin {
 }
 
 /// Name, origin, how codes are read.
-const METHODS: [(&str, Origin, Rule); 11] = [
+const METHODS: [(&str, Origin, Rule); 12] = [
     ("post-training", Origin::PostTraining { better: true }, Rule::Round),
     ("post-training, plain", Origin::PostTraining { better: false }, Rule::Round),
     ("post-training floor", Origin::PostTraining { better: true }, Rule::Floor),
     ("post-training floor, plain", Origin::PostTraining { better: false }, Rule::Floor),
     ("post-training mid-rise", Origin::PostTraining { better: true }, Rule::MidRise),
     ("joint", Origin::Joint { file: "joint", better: false }, Rule::Round),
+    ("joint, HASB", Origin::Joint { file: "hasb", better: false }, Rule::Round),
     ("joint without ALRS", Origin::Joint { file: "joint-no-alrs", better: false }, Rule::Round),
     ("separate", Origin::Alone, Rule::Round),
     ("joint floor", Origin::Joint { file: "floor", better: false }, Rule::Floor),
@@ -126,11 +127,12 @@ const METHODS: [(&str, Origin, Rule); 11] = [
 ];
 
 /// What is compared with what.
-const PAIRS: [(&str, &str); 9] = [
+const PAIRS: [(&str, &str); 10] = [
     ("post-training", "post-training floor"),
     ("post-training, plain", "post-training floor, plain"),
     ("post-training", "post-training mid-rise"),
     ("joint", "separate"),
+    ("joint, HASB", "joint"),
     ("joint", "joint without ALRS"),
     ("joint", "joint floor"),
     ("joint", "joint floor, refitted"),
@@ -188,7 +190,7 @@ pub fn measure(options: &Options) -> Result<Measured> {
             measured.push(name, f64::from(width.bits()), &answers, &base, bytes);
             all.push((name.into(), width.bits(), answers));
         }
-        if let ("joint", Some((Some(net), layers))) = (name, &shared) {
+        if let ("joint" | "joint, HASB", Some((Some(net), layers))) = (name, &shared) {
             for (widths, bits) in mixes(net, layers, &seen.pictures)? {
                 let plan = Plan { layers, widths };
                 let mixed = format!("{name}, mixed");

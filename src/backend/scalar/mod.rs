@@ -1,8 +1,7 @@
-//! The portable backend: plain Rust, what every other one falls back to.
+//! The portable backend: plain Rust, what every other one falls back to; and loops for what every core with Thumb-2 has.
 
 use super::{
-    Arith, Backend, CodeRows, CodeStep, Dispatch, DotRows, F32Rows, Kernel, QRows, S8Rows, StableRows, code_rows,
-    sealed::Sealed,
+    Arith, Backend, CodeRows, CodeStep, Dispatch, F32Rows, Kernel, QRows, S8Rows, StableRows, code_rows, sealed::Sealed,
 };
 
 /// Plain Rust; may be used everywhere.
@@ -51,7 +50,11 @@ impl CodeRows for Scalar {
     }
 }
 
-impl DotRows for Scalar {}
+#[cfg(all(target_arch = "arm", scrimp_has = "thumb2"))]
+mod dot_rows;
+
+#[cfg(not(all(target_arch = "arm", scrimp_has = "thumb2")))]
+impl super::DotRows for Scalar {}
 
 impl Backend for Scalar {
     const NAME: &'static str = "scalar";
