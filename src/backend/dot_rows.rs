@@ -324,7 +324,6 @@ pub struct OutputsS8<'a> {
     pub(crate) max: i8,
     pub(crate) rounding: Rounding,
     /// Whether every shift is -22 to -1, and no sum with its bias reaches 2^30, and both roundings are asked for.
-    #[allow(dead_code, reason = "backends use what they need")]
     pub(crate) is_plain: bool,
 }
 
@@ -340,8 +339,15 @@ impl OutputsS8<'_> {
 
     #[inline(always)]
     pub(crate) fn quantize(&self, sum: i32, mantissa: i32, shift: i8) -> i8 {
-        let y = requantize(sum, Multiplier { mantissa, shift: i32::from(shift) }, self.rounding);
-        let y = y.saturating_add(self.offset);
+        let y = if self.is_plain {
+            // Both roundings where nothing saturates: the first half up, the second half away from zero.
+            let high = ((i64::from(sum) * i64::from(mantissa) + (1 << 30)) >> 31) as i32;
+            let right = u32::from(shift.unsigned_abs());
+            let half = 1i32.wrapping_shl(right.wrapping_sub(1));
+            high.wrapping_add(half).wrapping_sub(i32::from(high < 0)).wrapping_shr(right).wrapping_add(self.offset)
+        } else {
+            requantize(sum, Multiplier { mantissa, shift: i32::from(shift) }, self.rounding).saturating_add(self.offset)
+        };
         // Not `clamp`, which can panic.
         y.min(i32::from(self.max)).max(i32::from(self.min)) as i8
     }

@@ -13,10 +13,13 @@ pub(super) const HIGH: u8 = 3;
 /// Both planes.
 pub(super) const BOTH: u8 = 4;
 
+/// Both planes, rounded on the way.
+pub(super) const BOTH_ROUNDED: u8 = 5;
+
 /// Packed weights and how to make unsigned bytes of them.
 ///
 /// Eight inputs of sixteen outputs are 128 bytes, or 64 of nibbles: four inputs of each output, then the other four. Having one
-/// tells you that all groups of the shape are there, in both planes if `kind` is [`BOTH`].
+/// tells you that all groups of the shape are there, in both planes if `kind` is [`BOTH`] or [`BOTH_ROUNDED`].
 #[derive(Clone, Copy)]
 pub(super) struct Wide {
     pub(super) words: *const u32,
@@ -46,6 +49,9 @@ impl Wide {
             Data::Packed(Format::Nest84, Layout::Wide, words, _) if drop == 4 => (words, words, HIGH, 128),
             Data::Packed(Format::Nest84, Layout::Wide, words, low) if drop == 0 && !low.is_empty() => {
                 (words, low, BOTH, 136)
+            }
+            Data::Packed(Format::Nest84, Layout::Wide, words, low) if !low.is_empty() => {
+                (words, low, BOTH_ROUNDED, 128)
             }
             Data::PackedResiduals(Layout::Wide, low) => (low, low, NIBBLES, 8),
             _ => return None,

@@ -128,13 +128,13 @@ def modes(net):
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("names", nargs="*", help="weights to evaluate; default: every file in weights/")
+    arguments.add_argument("names", nargs="*", help="weights to evaluate; default: every deblurring network in weights/")
     arguments.add_argument("--split", default="test")
     arguments.add_argument("--no-report", action="store_true", help="print only")
     arguments = arguments.parse_args()
     torch.set_num_threads(1)
     data = synth.load(arguments.split)
-    names = arguments.names or sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
+    names = arguments.names or sorted(path.stem for path in WEIGHTS.glob("lmdvit*.safetensors"))
     report = {
         "command": "python3 tools/train/evaluate.py", "split": arguments.split, "seed": SEED,
         "machine": cpu_name(), "python": platform.python_version(), "torch": torch.__version__,

@@ -6,13 +6,13 @@
 
 use core::arch::x86_64::{
     __m128i, __m256i, _mm_adds_epu8, _mm_and_si128, _mm_loadu_si128, _mm_or_si128, _mm_set1_epi8, _mm_set1_epi32,
-    _mm_slli_epi16, _mm_srli_epi16, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16, _mm256_hadd_epi32,
-    _mm256_madd_epi16, _mm256_permute4x64_epi64, _mm256_setzero_si256, _mm256_storeu_si256,
+    _mm_slli_epi16, _mm_srli_epi16, _mm_sub_epi8, _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_cvtepu8_epi16,
+    _mm256_hadd_epi32, _mm256_madd_epi16, _mm256_permute4x64_epi64, _mm256_setzero_si256, _mm256_storeu_si256,
 };
 
 use super::Avx2;
 use crate::backend::dot_rows::{self, Codes, DotRows, LayerS8};
-use crate::backend::wide::{self, BOTH, BYTES, HIGH, NIBBLES, ROUNDED, Sink, Wide};
+use crate::backend::wide::{self, BOTH, BOTH_ROUNDED, BYTES, HIGH, NIBBLES, ROUNDED, Sink, Wide};
 
 impl DotRows for Avx2 {
     #[inline(always)]
@@ -54,7 +54,8 @@ fn run(wide: &Wide, outputs: usize, x: &[i8], sink: &mut Sink<'_>) {
         ROUNDED => groups::<ROUNDED>(wide, outputs, x, sink),
         NIBBLES => groups::<NIBBLES>(wide, outputs, x, sink),
         HIGH => groups::<HIGH>(wide, outputs, x, sink),
-        _ => groups::<BOTH>(wide, outputs, x, sink),
+        BOTH => groups::<BOTH>(wide, outputs, x, sink),
+        _ => groups::<BOTH_ROUNDED>(wide, outputs, x, sink),
     }
 }
 
@@ -189,12 +190,18 @@ unsafe fn weights<const KIND: u8>(wide: &Wide, eight: usize, odd: bool, quarter:
         _ => {
             // SAFETY: 16 bytes of the eight in the lower plane.
             let low = unsafe { _mm_loadu_si128(wide.low.wrapping_add(at).cast()) };
-            if odd {
+            let both = if odd {
                 let low = _mm_and_si128(_mm_srli_epi16::<4>(low), nibble);
                 _mm_or_si128(_mm_and_si128(w, _mm_set1_epi8(0xF0_u8 as i8)), low)
             } else {
                 _mm_or_si128(_mm_slli_epi16::<4>(_mm_and_si128(w, nibble)), _mm_and_si128(low, nibble))
+            };
+            if KIND == BOTH {
+                return both;
             }
+            // Nibbles have 8 added; without them nothing is below 0.
+            let code = _mm_sub_epi8(both, _mm_set1_epi8(8));
+            _mm_and_si128(_mm_adds_epu8(code, _mm_set1_epi8(wide.half)), _mm_set1_epi8(wide.mask))
         }
     }
 }

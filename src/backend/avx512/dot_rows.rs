@@ -10,13 +10,13 @@ use core::arch::x86_64::{
     _mm512_loadu_epi8, _mm512_mask_blend_epi32, _mm512_mask_storeu_epi32, _mm512_maskz_loadu_epi32, _mm512_max_epi32,
     _mm512_min_epi32, _mm512_mul_epi32, _mm512_or_si512, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_epi64,
     _mm512_setzero_si512, _mm512_slli_epi16, _mm512_slli_epi64, _mm512_sllv_epi32, _mm512_srai_epi32,
-    _mm512_srav_epi32, _mm512_srli_epi16, _mm512_srli_epi64, _mm512_sub_epi32,
+    _mm512_srav_epi32, _mm512_srli_epi16, _mm512_srli_epi64, _mm512_sub_epi8, _mm512_sub_epi32,
 };
 
 use super::Avx512;
 use crate::backend::avx2;
 use crate::backend::dot_rows::{self, Codes, DotRows, LayerS8, OutputsS8};
-use crate::backend::wide::{self, BOTH, BYTES, HIGH, NIBBLES, ROUNDED, Sink, Wide};
+use crate::backend::wide::{self, BOTH, BOTH_ROUNDED, BYTES, HIGH, NIBBLES, ROUNDED, Sink, Wide};
 
 impl DotRows for Avx512 {
     #[inline(always)]
@@ -64,7 +64,8 @@ fn run(wide: &Wide, outputs: usize, x: &[i8], sink: &mut Sink<'_>) {
         ROUNDED => panels::<ROUNDED>(wide, outputs, x, sink),
         NIBBLES => panels::<NIBBLES>(wide, outputs, x, sink),
         HIGH => panels::<HIGH>(wide, outputs, x, sink),
-        _ => panels::<BOTH>(wide, outputs, x, sink),
+        BOTH => panels::<BOTH>(wide, outputs, x, sink),
+        _ => panels::<BOTH_ROUNDED>(wide, outputs, x, sink),
     }
 }
 
@@ -118,8 +119,9 @@ fn strip<const KIND: u8, const R: usize, const G: usize>(
     if x.iter().any(|x| x.len() != wide.depth) {
         return;
     }
+    let mut tile = [[_mm512_setzero_si512(); G]; R];
     // SAFETY: the rows have the weights' depth, and the groups are the weights'.
-    let tile = unsafe { tile::<KIND, R, G>(wide, group, x) };
+    unsafe { add_tile::<KIND, R, G>(wide, group, x, &mut tile) };
     for r in 0..R {
         let sum = wide::sum(x[r]);
         for g in 0..G {
@@ -160,12 +162,14 @@ const fn first_lanes(n: usize) -> __mmask16 {
 /// Each row has `wide.depth` elements, and the groups are the weights'.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 #[inline]
-unsafe fn tile<const KIND: u8, const R: usize, const G: usize>(
+unsafe fn add_tile<const KIND: u8, const R: usize, const G: usize>(
     wide: &Wide,
     group: usize,
     x: [&[i8]; R],
-) -> [[__m512i; G]; R] {
-    let mut sums = [[_mm512_setzero_si512(); G]; R];
+    all: &mut [[__m512i; G]; R],
+) {
+    // A copy: what the caller sees would be stored in every turn.
+    let mut sums = *all;
     let eights = wide.eights();
     for eight in 0..wide.depth / 8 {
         for odd in 0..2 {
@@ -196,7 +200,7 @@ unsafe fn tile<const KIND: u8, const R: usize, const G: usize>(
             }
         }
     }
-    sums
+    *all = sums;
 }
 
 /// Four inputs of sixteen outputs, `wide.offset` added: the first or the second half of an eight.
@@ -220,13 +224,19 @@ unsafe fn weights<const KIND: u8>(wide: &Wide, eight: usize, odd: bool) -> __m51
         _ => {
             // SAFETY: 64 bytes of the eight in the lower plane.
             let low = unsafe { _mm512_loadu_epi8(wide.low.wrapping_add(at).cast()) };
-            if odd {
+            let both = if odd {
                 let low = _mm512_and_si512(_mm512_srli_epi16::<4>(low), nibble);
                 _mm512_or_si512(_mm512_and_si512(w, _mm512_set1_epi8(0xF0_u8 as i8)), low)
             } else {
                 let high = _mm512_slli_epi16::<4>(_mm512_and_si512(w, nibble));
                 _mm512_or_si512(high, _mm512_and_si512(low, nibble))
+            };
+            if KIND == BOTH {
+                return both;
             }
+            // Nibbles have 8 added; without them nothing is below 0.
+            let code = _mm512_sub_epi8(both, _mm512_set1_epi8(8));
+            _mm512_and_si512(_mm512_adds_epu8(code, _mm512_set1_epi8(wide.half)), _mm512_set1_epi8(wide.mask))
         }
     }
 }

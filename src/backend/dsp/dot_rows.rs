@@ -55,6 +55,9 @@ impl Loop {
             Data::Packed(Format::Nest84, Layout::Dsp, words, low) if drop == 0 && !low.is_empty() => {
                 (leaves_dot::nest8, words, low, 1, 16)
             }
+            Data::Packed(Format::Nest84, Layout::Dsp, words, low) if !low.is_empty() => {
+                (leaves_dot::nest_rounded, words, low, 1, 256)
+            }
             Data::PackedResiduals(Layout::Dsp, low) => (leaves_dot::residuals, low, low, 1, 16),
             _ => return None,
         };
@@ -76,7 +79,10 @@ impl Loop {
             skip: (self.group * 4).wrapping_sub(bytes) as u32,
             less: block.sum.wrapping_mul(self.less),
             low: self.low.wrapping_add(at),
-            half: in_each_byte((1 << self.drop) >> 1),
+            // What nibbles have added goes with the half step.
+            half: in_each_byte(
+                ((1u32 << self.drop) >> 1).wrapping_sub(if self.words_a_pair == 1 { 8 } else { 0 }) & 0xFF,
+            ),
             mask: in_each_byte((0xFF << self.drop) & 0xFF),
         };
         // SAFETY: the groups lie within the planes, which are as long as the shape asks for; the block's pairs and the sums are

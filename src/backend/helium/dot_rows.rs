@@ -41,6 +41,8 @@ struct Loop {
     excess: i32,
     /// Whether the loop takes it off itself.
     is_taken_off: bool,
+    /// Half a step of the width, less what the weights have added.
+    half: u32,
     drop: u32,
 }
 
@@ -62,10 +64,16 @@ impl Loop {
                 Data::Packed(Format::Nest84, Layout::Helium, words, low) if drop == 0 && !low.is_empty() => {
                     (leaves_dot::nest8, words, low, 16, 8, false)
                 }
+                Data::Packed(Format::Nest84, Layout::Helium, words, low) if !low.is_empty() => {
+                    (leaves_dot::nest_rounded, words, low, 16, 0, false)
+                }
                 Data::PackedResiduals(Layout::Helium, low) => (leaves_dot::residuals, low, low, 16, 8, true),
                 _ => return None,
             };
-        Some(Self { leaf, words: words.as_ptr(), low: low.as_ptr(), words_a_block, excess, is_taken_off, drop })
+        // What nibbles have added goes with the half step.
+        let less = if words_a_block == 16 { 8 } else { 0 };
+        let half = ((1u32 << drop) >> 1).wrapping_sub(less);
+        Some(Self { leaf, words: words.as_ptr(), low: low.as_ptr(), words_a_block, excess, is_taken_off, half, drop })
     }
 
     /// `sums = start + products` for `groups` groups of eight outputs from `first` on; `total` is the sum of `x`.
@@ -87,7 +95,7 @@ impl Loop {
             skip: ((group - passed) * 4) as u32,
             end: sums.wrapping_add(groups * 8),
             low,
-            half: (1 << self.drop) >> 1,
+            half: self.half,
             mask: 0xFF << self.drop,
             first: if self.is_taken_off { total.wrapping_mul(-self.excess) } else { 0 },
         };

@@ -80,8 +80,8 @@ macro_rules! loop_of {
             "ldr r5, [sp, #12]",
             "cmp r9, r5",
             "bne.w 3b",
-            "add sp, #56",
             $($restore,)*
+            "add sp, #56",
             "pop {{r4-r11, pc}}",
         )
     };
@@ -236,6 +236,50 @@ pub(super) unsafe extern "C" fn nest8(
         ],
         ["stm r9!, {{r0, r2, r4, r6, r8, r10, r12, lr}}", "ldr r5, [sp, #16]", "add r11, r5"],
         []
+    )
+}
+
+macro_rules! two_merged_rounded {
+    ($high:literal, $low:literal) => {
+        concat!(
+            "vldrb.u8 q1, [r1], #16\nvldrb.u8 q2, [r11], #16\nvmov q3, q1\nvsri.8 q3, q2, #4\nvsli.8 q2, q1, #4\n",
+            "vqadd.s8 q3, q3, q4\nvand q3, q3, q5\nvmlava.s8 ",
+            $high,
+            ", q0, q3\n",
+            "vqadd.s8 q2, q2, q4\nvand q2, q2, q5\nvmlava.s8 ",
+            $low,
+            ", q0, q2\n"
+        )
+    };
+}
+
+/// Nested weights rounded to a width on the way; `turn.half` is 8 less, which the nibbles have added. 45 instructions for 128
+/// products.
+///
+/// # Safety
+/// As [`nest8`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn nest_rounded(
+    x: *const i8,
+    w: *const u32,
+    start: *const i32,
+    sums: *mut i32,
+    turn: *const Turn,
+) {
+    loop_of!(
+        "4",
+        "180",
+        ["add r10, sp, #24", "vstmia r10, {{d8-d11}}", "ldrd r5, r6, [r4, #16]", "vdup.8 q4, r5", "vdup.8 q5, r6"],
+        ["ldm r7!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
+        [
+            "vldrb.u8 q0, [r3], #16",
+            two_merged_rounded!("r0", "r8"),
+            two_merged_rounded!("r2", "r10"),
+            two_merged_rounded!("r4", "r12"),
+            two_merged_rounded!("r6", "lr"),
+        ],
+        ["stm r9!, {{r0, r2, r4, r6, r8, r10, r12, lr}}", "ldr r5, [sp, #16]", "add r11, r5"],
+        ["add r10, sp, #24", "vldmia r10, {{d8-d11}}"]
     )
 }
 

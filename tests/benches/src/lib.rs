@@ -90,6 +90,7 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     layer("linear_s4", linear::s4);
     layer("linear_nest8", linear::nest8);
     layer("linear_nest4", linear::nest4);
+    layer("linear_nest3", linear::nest3);
     layer("linear_raw3", linear::raw3);
     let mut peer = |kernel, bytes_an_element, body| {
         for n in [64, 256, 1000] {

@@ -28,6 +28,11 @@ pub(crate) fn nest4(n: usize, meter: &mut Meter) {
     run(n, meter, Format::Nest84, Width::W4);
 }
 
+/// Both planes, rounded on the fly.
+pub(crate) fn nest3(n: usize, meter: &mut Meter) {
+    run(n, meter, Format::Nest84, Width::W3);
+}
+
 /// Rounded on the fly; 2, 4 and 6 bits cost the same.
 pub(crate) fn raw3(n: usize, meter: &mut Meter) {
     run(n, meter, Format::Raw8, Width::W3);

@@ -22,8 +22,11 @@ use crate::timing::cpu_ns;
 const RIVAL: &str = "rten-gemm 0.27";
 /// A sample is at least this long.
 const SAMPLE_NS: f64 = 2e5;
-/// Samples of each contender; the least counts.
+/// Samples of each contender in a round, which the least counts of: fewer where they take longer than this together.
 const SAMPLES: usize = 200;
+const ROUND_NS: f64 = 2e8;
+/// Fewer than these are none.
+const LEAST_SAMPLES: usize = 8;
 
 /// Times everything and prints a table.
 pub fn run<D: Dispatch>(token: D, backend: &str, rounds: usize, file: Option<&Path>) -> Result<()> {
@@ -132,9 +135,11 @@ fn case<D: Dispatch>(
         }),
     ];
     let calls: Vec<usize> = contenders.iter_mut().map(|run| calls_a_sample(run)).collect();
+    let longest = contenders.iter_mut().zip(&calls).map(|(run, &calls)| sample(run, calls) * calls as f64);
+    let samples = ((ROUND_NS / longest.fold(SAMPLE_NS, f64::max)) as usize).clamp(LEAST_SAMPLES, SAMPLES);
     let mut least = vec![vec![f64::INFINITY; rounds]; contenders.len()];
     for round in 0..rounds {
-        for _ in 0..SAMPLES {
+        for _ in 0..samples {
             for (i, run) in contenders.iter_mut().enumerate() {
                 least[i][round] = least[i][round].min(sample(run, calls[i]));
             }

@@ -127,12 +127,13 @@ const METHODS: [(&str, Origin, Rule); 12] = [
 ];
 
 /// What is compared with what.
-const PAIRS: [(&str, &str); 10] = [
+const PAIRS: [(&str, &str); 11] = [
     ("post-training", "post-training floor"),
     ("post-training, plain", "post-training floor, plain"),
     ("post-training", "post-training mid-rise"),
     ("joint", "separate"),
     ("joint, HASB", "joint"),
+    ("joint, HASB", "separate"),
     ("joint", "joint without ALRS"),
     ("joint", "joint floor"),
     ("joint", "joint floor, refitted"),

@@ -190,6 +190,7 @@ fn table(records: &[Record]) -> String {
 }
 
 const HOST: &str = "tests/expected/host_softmax.json";
+const HOST_LINEAR: &str = "tests/expected/host_linear.json";
 const HOST_AVX2: &str = "tests/expected/host_softmax_avx2.json";
 pub(crate) const HOST_PLOT: &str = "tests/expected/host_softmax.svg";
 
@@ -243,17 +244,18 @@ fn times(path: &str) -> Result<Vec<Time>> {
 
 /// The committed counts of square layers side by side, for the README.
 pub(crate) fn bits() -> Result<String> {
-    let boards = ["microbit", "mps2-an386", "mps3-an547"].map(Board::find);
+    let boards = ["microbit", "mps2-an385", "mps2-an386", "mps3-an547"].map(Board::find);
     let boards = boards.into_iter().collect::<Result<Vec<_>>>()?;
     let records = boards.iter().map(committed).collect::<Result<Vec<_>>>()?;
     let mut text = String::from("| weights |");
     boards.iter().for_each(|board| text += &format!(" {} ({}) |", board.name, board.backend));
-    text += "\n| --- | --- | --- | --- |\n";
+    text += "\n| --- | --- | --- | --- | --- |\n";
     for (weights, kernel) in [
         ("8 bits", "linear_s8"),
         ("4 bits", "linear_s4"),
         ("4 bits, the upper plane of nested ones", "linear_nest4"),
         ("8 bits from both planes", "linear_nest8"),
+        ("2, 3, 5, 6, 7 bits, rounded from both planes", "linear_nest3"),
         ("2 to 7 bits, rounded on the way", "linear_raw3"),
     ] {
         text += &format!("| {weights} |");
@@ -268,6 +270,32 @@ pub(crate) fn bits() -> Result<String> {
             text += &format!(" {cells} |");
         }
         text += "\n";
+    }
+    Ok(text)
+}
+
+/// The committed times of 8-bit layers beside the rival's, for the README.
+pub(crate) fn linear_table() -> Result<String> {
+    let times = times(HOST_LINEAR)?;
+    let rival =
+        |kernel: &str, n: f64| times.iter().find(|time| time.peer.is_some() && time.kernel == kernel && time.n == n);
+    let mut text = String::from("| | |");
+    let sizes: Vec<f64> =
+        times.iter().filter(|time| time.kernel == "linear_s8" && time.peer.is_none()).map(|t| t.n).collect();
+    sizes.iter().for_each(|n| text += &format!(" {n} |"));
+    text += &format!("\n| --- | --- |{}\n", " --- |".repeat(sizes.len()));
+    for (rows, suffix) in [("as many rows", ""), ("one row", "_vector")] {
+        for (what, kernel) in [("to 8 bits", "linear_s8"), ("to the sums", "linear_s8_sums")] {
+            text += &format!("| {rows} | {what} |");
+            for &n in &sizes {
+                let kernel = format!("{kernel}{suffix}");
+                let ours = times.iter().find(|time| time.peer.is_none() && time.kernel == kernel && time.n == n);
+                let theirs = rival(&format!("linear_s8{suffix}"), n);
+                let (ours, theirs) = ours.zip(theirs).with_context(|| format!("{HOST_LINEAR} has not all of {n}"))?;
+                text += &format!(" {:.2} |", theirs.value / ours.value);
+            }
+            text += "\n";
+        }
     }
     Ok(text)
 }

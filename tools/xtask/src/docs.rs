@@ -26,6 +26,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
         ("counts", bench::counts()?),
         ("host softmax", bench::host_table()?),
         ("bits counts", bench::bits()?),
+        ("host linear", bench::linear_table()?),
         ("adalog counts", bench::adalog()?),
         ("adalog evidence", evidence::table()?),
         ("sizes", size::table(&Board::all()?)?),

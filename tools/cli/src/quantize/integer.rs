@@ -22,25 +22,21 @@ pub struct Integers {
     pub shift: Vec<i8>,
 }
 
-/// A layer that runs. Floor and mid-rise have codes of their own at each width: masked ones on the 8-bit scale, which the
-/// 8-bit kernel reads. Double Rounding has one pair of nibble planes, which the kernel reads at the
-/// width.
+/// A layer that runs. Double Rounding has one pair of nibble planes, from which the library makes the 8-bit weights of each
+/// width ([`Weights::pack_into`]), the form that is fast on a PC; floor and mid-rise are masked here. The 8-bit kernel reads
+/// either.
 #[derive(Debug)]
 pub struct IntegerLayer {
     layer: QuantizedLayer,
     shape: Rows,
     quant: QuantS8,
-    packed: Vec<Packed>,
     widths: Vec<Stored>,
 }
 
 #[derive(Debug)]
 struct Stored {
     width: Width,
-    /// The width that the kernel runs at.
-    kernel: Width,
-    /// The place in `packed`.
-    codes: usize,
+    packed: Packed,
     integers: Integers,
 }
 
@@ -52,25 +48,21 @@ impl IntegerLayer {
     pub fn new(layer: QuantizedLayer) -> Result<Self> {
         let shape = Rows::new(layer.scale.len(), layer.inputs())?;
         let quant = QuantS8 { input_offset: -layer.input.zero, output_offset: layer.output.zero, ..QuantS8::PLAIN };
-        let mut this = Self { shape, quant, packed: Vec::new(), widths: Vec::new(), layer };
-        if this.layer.rule == Rule::Round {
-            // A network of one width may use all of the range.
-            let fits = this.layer.codes.iter().all(|&q| q <= NEST_CAP);
-            let format = if fits { Format::Nest84 } else { Format::Raw8 };
-            this.packed.push(Packed::new(format, &this.layer.codes, shape)?);
-        }
+        let mut this = Self { shape, quant, widths: Vec::new(), layer };
+        // A network of one width may use all of the range.
+        let fits = this.layer.codes.iter().all(|&q| q <= NEST_CAP);
+        let format = if fits { Format::Nest84 } else { Format::Raw8 };
+        let stored = Packed::new(Weights::s8(&this.layer.codes, shape)?, format, Width::W8, shape)?;
         for reading in this.layer.readings.clone() {
             let width = reading.width;
-            let kernel = if this.layer.rule == Rule::Round {
-                width
+            let packed = if this.layer.rule == Rule::Round {
+                Packed::new(stored.view(shape)?, Format::S8, width, shape)?
             } else {
                 let masked: Vec<i8> = this.layer.codes.iter().map(|&q| this.layer.rule.value(q, width)).collect();
-                this.packed.push(Packed::new(Format::S8, &masked, shape)?);
-                Width::W8
+                Packed::new(Weights::s8(&masked, shape)?, Format::S8, Width::W8, shape)?
             };
-            let codes = this.packed.len() - 1;
-            let integers = this.integers_of(&reading, kernel, codes)?;
-            this.widths.push(Stored { width, kernel, codes, integers });
+            let integers = this.integers_of(&reading, packed.view(shape)?)?;
+            this.widths.push(Stored { width, packed, integers });
         }
         Ok(this)
     }
@@ -87,7 +79,7 @@ impl IntegerLayer {
         self.widths.iter().find(|stored| stored.width == width).map(|stored| &stored.integers)
     }
 
-    /// Runs `rows` rows: f32 to s8, the library's kernel at `width`, back to f32.
+    /// Runs `rows` rows: f32 to s8, the library's kernel with the weights of `width`, back to f32.
     ///
     /// # Errors
     /// If the layer has no such width, or a length is wrong.
@@ -95,8 +87,8 @@ impl IntegerLayer {
         let stored = self.widths.iter().find(|stored| stored.width == width);
         let stored = stored.with_context(|| format!("the layer has no width of {} bits", width.bits()))?;
         let Integers { bias, mantissa, shift } = &stored.integers;
-        let widths = [(stored.kernel, Requant::new(bias, mantissa, shift)?)];
-        let kernel = LinearS8::new(self.packed[stored.codes].view(self.shape)?, &widths, self.quant)?;
+        let widths = [(Width::W8, Requant::new(bias, mantissa, shift)?)];
+        let kernel = LinearS8::new(stored.packed.view(self.shape)?, &widths, self.quant)?;
         let codes: Vec<i8> = x.iter().map(|&v| self.layer.input.encode(v)).collect();
         let mut out = vec![0i8; y.len()];
         kernel.run(&codes, &mut out, rows)?;
@@ -106,7 +98,7 @@ impl IntegerLayer {
         Ok(())
     }
 
-    fn integers_of(&self, reading: &Reading, kernel: Width, codes: usize) -> Result<Integers> {
+    fn integers_of(&self, reading: &Reading, weights: Weights<'_>) -> Result<Integers> {
         let (mut bias, mut multipliers) = (Vec::new(), Vec::new());
         for ((&scale, &gain), &real) in self.layer.scale.iter().zip(&reading.gain).zip(&reading.bias) {
             let step = f64::from(self.layer.input.scale) * f64::from(scale) * f64::from(gain);
@@ -121,8 +113,7 @@ impl IntegerLayer {
         let count = bias.len();
         let mut made = Integers { bias: vec![0; count], mantissa: vec![0; count], shift: vec![0; count] };
         let tables = (made.bias.as_mut_slice(), made.mantissa.as_mut_slice(), made.shift.as_mut_slice());
-        let weights = self.packed[codes].view(self.shape)?;
-        Requant::build(tables, &weights, kernel, &self.quant, &bias, &multipliers)?;
+        Requant::build(tables, &weights, Width::W8, &self.quant, &bias, &multipliers)?;
         Ok(made)
     }
 }
@@ -135,10 +126,11 @@ struct Packed {
 }
 
 impl Packed {
-    fn new(format: Format, codes: &[i8], shape: Rows) -> Result<Self> {
+    /// The weights at a width.
+    fn new(weights: Weights<'_>, format: Format, width: Width, shape: Rows) -> Result<Self> {
         let count = packed_words(format, LAYOUT, shape);
         let (mut words, mut low) = (vec![0; count], vec![0; if format == Format::Nest84 { count } else { 0 }]);
-        Weights::s8(codes, shape)?.pack_into(format, LAYOUT, Width::W8, &mut words, &mut low)?;
+        weights.pack_into(format, LAYOUT, width, &mut words, &mut low)?;
         Ok(Self { format, words, low })
     }
 
