@@ -5,6 +5,8 @@
 
 use zerocopy::IntoBytes;
 
+use crate::shape::Rows;
+
 /// `code = (distance * factor + 2^(shift - 1)) >> shift`, at most 15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -119,6 +121,14 @@ pub trait CodeRows: Copy {
         max
     }
 
+    /// The codes of all rows, each by its largest element, with a step of `factor / 2^31`; `y` is half as many bytes as logits.
+    /// `i32::MIN` gets 15 whatever its row's maximum is, if the factor reaches 15 at all. `true` if it was done: a backend may leave
+    /// it undone, and must where lengths do not fit; `y` is then untouched.
+    #[inline(always)]
+    fn rows_nibbles_s32(self, _x: &[i32], _rows: Rows, _factor: i32, _y: &mut [u8]) -> bool {
+        false
+    }
+
     /// Packs keys of `width` channels; `packed` has as many words as its user says, and starts as zeros.
     #[inline(always)]
     fn pack_keys_s8(self, keys: &[i8], width: usize, packed: &mut [u32]) {
@@ -227,6 +237,15 @@ const fn upper_half(d: u32, factor: u32) -> u32 {
     let middle = d_high * f_low + ((d_low * f_low) >> 16);
     let other = d_low * f_high + (middle & 0xFFFF) + 0x8000;
     d_high * f_high + (middle >> 16) + (other >> 16)
+}
+
+/// As [`nibbles`] with a step of `factor / 2^31`, for a row in which `i32::MIN` need not be far from the largest element.
+#[allow(dead_code, reason = "for backends with a loop over rows")]
+pub(crate) fn masked_nibbles(x: &[i32], factor: i32, y: &mut [u8]) {
+    let step = CodeStep { factor, shift: 31 };
+    let max = x.iter().fold(i32::MIN, |max, &v| max.max(v));
+    let distance = |x| if x == i32::MIN { i32::MAX } else { max.saturating_sub(x) };
+    pairs(x, y, |x| step.code(distance(x)).min(15) as u8);
 }
 
 #[inline(always)]

@@ -41,7 +41,7 @@ mod vector;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 pub use code_rows::{CodeRows, CodeStep, LEAST_MAX, Requantize};
-pub(crate) use code_rows::{KEY_CHANNELS, KEY_GROUP, VALUE_CHANNELS, VALUE_KEYS, keys_words, values_words};
+pub(crate) use code_rows::{KEY_CHANNELS, KEY_GROUP, PLAIN, VALUE_CHANNELS, VALUE_KEYS, keys_words, values_words};
 pub use dot_rows::{Codes, DotRows, Format, LayerS8, LayerS16, Layout, OutputsS8};
 pub(crate) use dot_rows::{Data, masked, row_term};
 pub use f32_rows::F32Rows;

@@ -9,7 +9,9 @@
 
 use zerocopy::IntoBytes;
 
-use crate::backend::{Auto, Backend, CodeRows, Dispatch, Kernel, Requantize};
+use crate::backend::{
+    Auto, Backend, CodeRows, Dispatch, KEY_CHANNELS, Kernel, PLAIN, Requantize, VALUE_CHANNELS, VALUE_KEYS,
+};
 use crate::error::{Arg, Error, Rule, length};
 use crate::fixedpoint::{Multiplier, rounded_reciprocal};
 use crate::quant::{AdaLog, CodeProduct, LogitBias, LogitCodes, PackedKeys, PackedValues, ValueRange};
@@ -51,6 +53,8 @@ pub struct AttentionAdaLog {
     /// What a weighted sum of values is multiplied by; anchored, before it is divided by the weights' sum.
     factor: Multiplier,
     form: CodeForm,
+    /// The factor of anchored codes, if backends have loops over rows for it, or 0.
+    step: i32,
     zero_point: i8,
     most_keys: usize,
 }
@@ -88,14 +92,17 @@ impl AttentionAdaLog {
         if factor.mantissa == 0 || factor.shift > 8 || (matches!(form, CodeForm::Normalized) && factor.shift > -1) {
             return Err(Error::Config { what: Rule::Scale });
         }
-        Ok(Self { codes, product, factor, form, zero_point: scales.output_zero_point, most_keys: keys })
+        let step = match codes.factor() {
+            Some(step) => step,
+            None => 0,
+        };
+        Ok(Self { codes, product, factor, form, step, zero_point: scales.output_zero_point, most_keys: keys })
     }
 
     /// Words of scratch for heads of `keys x channels`: the row of logits, its codes, a row of sums, the query.
     #[must_use]
     pub const fn scratch_words(shape: Rows) -> usize {
-        let keys = PackedValues::padded_keys(shape.rows());
-        keys + keys / 8 + PackedValues::padded_channels(shape.cols()) + PackedKeys::spare(shape)
+        scratch_words(PackedValues::padded_keys(shape.rows()), PackedValues::padded_channels(shape.cols()))
     }
 
     /// How sums are turned to outputs in a row whose weights have this sum.
@@ -125,6 +132,12 @@ impl AttentionAdaLog {
         let shift = if right < 1 { 1 } else { right as u32 };
         Requantize { offset, factor, shift, zero_point: self.zero_point }
     }
+}
+
+/// For numbers of keys and channels that are padded already.
+#[inline(always)]
+const fn scratch_words(keys: usize, channels: usize) -> usize {
+    keys + keys / 8 + channels + channels.div_ceil(KEY_CHANNELS) * (KEY_CHANNELS / 2)
 }
 
 /// Attention of `queries` over packed keys and values: `y = softmax(q k^T) v` with the softmax as codes.
@@ -191,6 +204,40 @@ pub fn attend_adalog_on<D: Dispatch>(
     y: &mut [i8],
     scratch: &mut [u32],
 ) -> Result<(), Error> {
+    let (keys, width, channels) = (k.shape().rows(), k.shape().cols(), v.shape().cols());
+    let queries = q.len().checked_div(width).unwrap_or(0);
+    let is_whole = keys.is_multiple_of(VALUE_KEYS)
+        && width.is_multiple_of(KEY_CHANNELS)
+        && channels.is_multiple_of(VALUE_CHANNELS);
+    if is_whole
+        && attention.step != 0
+        && matches!(bias, LogitBias::None)
+        && keys <= attention.most_keys
+        && keys == v.shape().rows()
+        && queries > 0
+        && q.len() == queries.wrapping_mul(width)
+        && y.len() == queries.wrapping_mul(channels)
+        && scratch.len() >= scratch_words(keys, if width > channels { width } else { channels })
+        && backend.run(Whole { attention, q, k, v, y: &mut *y, scratch: &mut *scratch })
+    {
+        return Ok(());
+    }
+    attend_rest_on(backend, attention, q, k, v, bias, y, scratch)
+}
+
+/// All but [`Whole`]; here every error is found.
+#[inline(never)]
+#[expect(clippy::too_many_arguments, reason = "an attention's")]
+fn attend_rest_on<D: Dispatch>(
+    backend: D,
+    attention: &AttentionAdaLog,
+    q: &[i8],
+    k: &PackedKeys<'_>,
+    v: &PackedValues<'_>,
+    bias: LogitBias<'_>,
+    y: &mut [i8],
+    scratch: &mut [u32],
+) -> Result<(), Error> {
     let keys = k.shape().rows();
     if keys > attention.most_keys {
         return Err(Error::TooLarge { what: Arg::Keys, max: attention.most_keys, got: keys });
@@ -207,6 +254,54 @@ pub fn attend_adalog_on<D: Dispatch>(
     match attention.form {
         CodeForm::Anchored => backend.run(Attend::<false> { attention, q, k, v, bias, y, scratch }),
         CodeForm::Normalized => backend.run(Attend::<true> { attention, q, k, v, bias, y, scratch }),
+    }
+}
+
+/// Rows of anchored codes without a bias, for heads in which nothing needs padding.
+struct Whole<'a> {
+    attention: &'a AttentionAdaLog,
+    q: &'a [i8],
+    k: &'a PackedKeys<'a>,
+    v: &'a PackedValues<'a>,
+    y: &'a mut [i8],
+    scratch: &'a mut [u32],
+}
+
+impl Kernel for Whole<'_> {
+    /// Whether it was done; if not, `y` is untouched.
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) -> bool {
+        let Self { attention, q, k, v, y, scratch } = self;
+        let layout = <B as CodeRows>::LAYOUT;
+        let (Ok(key_words), Ok(value_words)) = (k.for_layout(layout), v.for_layout(layout)) else { return false };
+        // Portable bodies gain nothing by it.
+        if layout == PLAIN {
+            return false;
+        }
+        let (keys, channels) = (k.shape().rows(), v.shape().cols());
+        let Ok(one_row) = Rows::one(keys) else { return false };
+        let (row, rest) = scratch.split_at_mut_checked(keys).unwrap_or_default();
+        let (codes, rest) = rest.split_at_mut_checked(keys / 8).unwrap_or_default();
+        let (sums, spare) = rest.split_at_mut_checked(channels).unwrap_or_default();
+        let sums: &mut [i32] = zerocopy::transmute_mut!(sums);
+        let codes = codes.as_mut_bytes();
+        let (mut q, mut y) = (q, y);
+        while let (Some((one, next)), Some((to, rest))) =
+            (q.split_at_checked(k.shape().cols()), y.split_at_mut_checked(channels))
+        {
+            let logits: &mut [i32] = zerocopy::transmute_mut!(&mut *row);
+            b.logits_s8(one, key_words, logits, spare);
+            if !b.rows_nibbles_s32(logits, one_row, attention.step, codes) {
+                return false; // known by the lengths, so in the first row
+            }
+            // The logits are done with: their place is scratch.
+            let sum = b.product_nibbles(codes, value_words, attention.product.table(), sums, row);
+            b.requantize_s8(sums, attention.requantize(sum), to);
+            (q, y) = (next, rest);
+        }
+        true
     }
 }
 
@@ -253,7 +348,10 @@ impl<const NORMALIZED: bool> Kernel for Attend<'_, NORMALIZED> {
             if NORMALIZED {
                 attention.codes.any_nibbles_on(b, logits, packed);
             } else {
-                attention.codes.nibbles_on(b, logits, packed);
+                let row = Rows::one(keys).ok().filter(|_| attention.step != 0);
+                if !row.is_some_and(|row| b.rows_nibbles_s32(logits, row, attention.step, packed)) {
+                    attention.codes.nibbles_on(b, logits, packed);
+                }
             }
             // The logits are done with: their place is scratch.
             let sum = b.product_nibbles(codes, value_words, attention.product.table(), sums, row);

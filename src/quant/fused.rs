@@ -60,6 +60,8 @@ pub struct LogitCodes<const N: usize = 16> {
     first: [u32; N],
     is_exact: bool,
     by_thresholds: bool,
+    /// Anchored codes of 4 bits by multiplication with a shift of 31: those for which backends have loops over rows.
+    is_plain: bool,
     /// What makes codes the paper's.
     sum: Option<LogSum>,
 }
@@ -91,7 +93,8 @@ impl<const N: usize> LogitCodes<N> {
             j += 1;
         }
         let (step, is_exact) = fit(kappa, &first, codes);
-        Ok(Self { bits: adalog.bits(), codes, step, first, is_exact, by_thresholds: false, sum: None })
+        let is_plain = adalog.bits() == 4 && step.shift == 31;
+        Ok(Self { bits: adalog.bits(), codes, step, first, is_exact, by_thresholds: false, is_plain, sum: None })
     }
 
     /// The paper's codes, of the softmax itself.
@@ -109,6 +112,7 @@ impl<const N: usize> LogitCodes<N> {
             Ok(sum) => Some(sum),
             Err(error) => return Err(error),
         };
+        codes.is_plain = false;
         Ok(codes)
     }
 
@@ -116,6 +120,7 @@ impl<const N: usize> LogitCodes<N> {
     #[must_use]
     pub const fn with_thresholds(mut self) -> Self {
         self.by_thresholds = true;
+        self.is_plain = false;
         self
     }
 
@@ -146,18 +151,21 @@ impl<const N: usize> LogitCodes<N> {
     /// # Errors
     /// As [`LogitCodes::run`].
     pub fn run_on<D: Dispatch>(&self, backend: D, logits: &[i32], codes: &mut [u8], rows: Rows) -> Result<(), Error> {
-        // Apart, so that what one path needs is not prepared for the other.
-        if self.bits != 4 || !self.is_multiplied() {
-            return self.run_rare_on(backend, logits, codes, rows);
+        if self.is_plain && backend.run(Whole { factor: self.step.factor, logits, y: &mut *codes, rows }) {
+            return Ok(());
+        }
+        self.run_rest_on(backend, logits, codes, rows)
+    }
+
+    /// Apart, so that what it needs is not prepared for the other path.
+    #[inline(never)]
+    fn run_rest_on<D: Dispatch>(&self, backend: D, logits: &[i32], codes: &mut [u8], rows: Rows) -> Result<(), Error> {
+        if !self.is_plain {
+            return self.run_biased_on(backend, logits, LogitBias::None, codes, rows);
         }
         self.check(logits.len(), codes.len(), rows)?;
         backend.run(Nibbles { codes: self, logits, y: codes, cols: rows.cols() });
         Ok(())
-    }
-
-    #[inline(never)]
-    fn run_rare_on<D: Dispatch>(&self, backend: D, logits: &[i32], codes: &mut [u8], rows: Rows) -> Result<(), Error> {
-        self.run_biased_on(backend, logits, LogitBias::None, codes, rows)
     }
 
     /// [`LogitCodes::run`] with a bias or a mask.
@@ -260,9 +268,9 @@ impl<const N: usize> LogitCodes<N> {
         }
     }
 
-    /// Whether [`LogitCodes::nibbles_on`] may be used.
-    const fn is_multiplied(&self) -> bool {
-        self.sum.is_none() && !self.by_thresholds
+    /// The factor of `factor / 2^31`, if anchored codes are found by multiplying with that.
+    pub(crate) const fn factor(&self) -> Option<i32> {
+        if self.sum.is_none() && !self.by_thresholds && self.step.shift == 31 { Some(self.step.factor) } else { None }
     }
 
     /// Packs one row of anchored codes in 4 bits each, without a bias, by multiplication. Codes of fewer bits may come out as
@@ -336,6 +344,24 @@ const fn fit(kappa: f64, first: &[u32], codes: u32) -> (CodeStep, bool) {
         nearest
     };
     (CodeStep { factor: factor as i32, shift }, is_exact)
+}
+
+/// Rows for which the backend has one loop.
+struct Whole<'a> {
+    factor: i32,
+    logits: &'a [i32],
+    y: &'a mut [u8],
+    rows: Rows,
+}
+
+impl Kernel for Whole<'_> {
+    /// Whether it was done.
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) -> bool {
+        b.rows_nibbles_s32(self.logits, self.rows, self.factor, self.y)
+    }
 }
 
 struct Nibbles<'a, const N: usize> {

@@ -1,6 +1,6 @@
 //! Keys and values of an attention, packed once, when they are written, in the order in which the backend reads them.
 
-use crate::backend::{Auto, Backend, CodeRows, Dispatch, KEY_CHANNELS, KEY_GROUP, Kernel, VALUE_CHANNELS, VALUE_KEYS};
+use crate::backend::{Auto, Backend, CodeRows, Dispatch, KEY_GROUP, Kernel, VALUE_CHANNELS, VALUE_KEYS};
 use crate::backend::{keys_words, values_words};
 use crate::error::{Arg, Error, Rule, length};
 use crate::shape::Rows;
@@ -72,11 +72,6 @@ impl<'a> PackedKeys<'a> {
     /// Keys with those that pad them.
     pub(crate) const fn padded(&self) -> usize {
         self.shape.rows().div_ceil(KEY_GROUP) * KEY_GROUP
-    }
-
-    /// Words of scratch for a query.
-    pub(crate) const fn spare(shape: Rows) -> usize {
-        shape.cols().div_ceil(KEY_CHANNELS) * (KEY_CHANNELS / 2)
     }
 
     /// The words, if this backend can read them.

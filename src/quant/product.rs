@@ -287,6 +287,31 @@ impl CodeProduct<16> {
         y: &mut [i32],
         scratch: &mut [u32],
     ) -> Result<(), Error> {
+        let (keys, width) = (v.shape().rows(), v.shape().cols());
+        // One query for which nothing needs padding; all else is apart, where also every error is found.
+        let is_one = 2 * codes.len() == keys && y.len() == width;
+        let is_whole = keys.is_multiple_of(VALUE_KEYS) && width.is_multiple_of(VALUE_CHANNELS);
+        if is_one
+            && is_whole
+            && self.bits == 4
+            && keys <= self.most_keys
+            && scratch.len() >= keys / 8 + keys / 2 + width
+            && backend.run(One { product: self, codes, v, y: &mut *y, scratch: &mut *scratch })
+        {
+            return Ok(());
+        }
+        self.run_rest_on(backend, codes, v, y, scratch)
+    }
+
+    #[inline(never)]
+    fn run_rest_on<D: Dispatch>(
+        &self,
+        backend: D,
+        codes: &[u8],
+        v: &PackedValues<'_>,
+        y: &mut [i32],
+        scratch: &mut [u32],
+    ) -> Result<(), Error> {
         if self.bits != 4 {
             return Err(Error::Config { what: Rule::Bits });
         }
@@ -301,6 +326,16 @@ impl CodeProduct<16> {
             return backend.run(Whole { product: self, codes, v, y, scratch });
         }
         backend.run(Packed { product: self, codes, v, y, scratch })
+    }
+
+    /// A row for which nothing needs padding.
+    #[inline(always)]
+    fn row_on<B: Backend>(&self, b: B, codes: &[u8], words: &[u32], y: &mut [i32], scratch: &mut [u32]) {
+        let sum = b.product_nibbles(codes, words, &self.table, y, scratch);
+        if self.zero_point != 0 {
+            let offset = self.zero_point.wrapping_mul(sum);
+            y.iter_mut().for_each(|y| *y = y.wrapping_sub(offset));
+        }
     }
 
     /// The zero point of the values.
@@ -369,6 +404,28 @@ impl<const N: usize> CodeProduct<N> {
     }
 }
 
+/// One query for which nothing needs padding.
+struct One<'a> {
+    product: &'a CodeProduct<16>,
+    codes: &'a [u8],
+    v: &'a PackedValues<'a>,
+    y: &'a mut [i32],
+    scratch: &'a mut [u32],
+}
+
+impl Kernel for One<'_> {
+    /// Whether it was done: not if the values are another backend's.
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<B: Backend>(self, b: B) -> bool {
+        let Self { product, codes, v, y, scratch } = self;
+        let Ok(words) = v.for_layout(<B as CodeRows>::LAYOUT) else { return false };
+        product.row_on(b, codes, words, y, scratch);
+        true
+    }
+}
+
 /// As [`Packed`], where nothing needs padding.
 struct Whole<'a> {
     product: &'a CodeProduct<16>,
@@ -383,20 +440,11 @@ impl Kernel for Whole<'_> {
 
     #[inline(always)]
     fn run<B: Backend>(self, b: B) -> Result<(), Error> {
-        let Self { product, mut codes, v, mut y, scratch } = self;
+        let Self { product, codes, v, y, scratch } = self;
         let words = v.for_layout(<B as CodeRows>::LAYOUT)?;
         let (bytes, width) = (v.shape().rows() / 2, v.shape().cols());
-        while let (Some((row, next)), Some((to, rest))) = (codes.split_at_checked(bytes), y.split_at_mut_checked(width))
-        {
-            if row.is_empty() {
-                break;
-            }
-            let sum = b.product_nibbles(row, words, &product.table, to, scratch);
-            if product.zero_point != 0 {
-                let offset = product.zero_point.wrapping_mul(sum);
-                to.iter_mut().for_each(|y| *y = y.wrapping_sub(offset));
-            }
-            (codes, y) = (next, rest);
+        for (row, to) in codes.chunks_exact(bytes.max(1)).zip(y.chunks_exact_mut(width.max(1))) {
+            product.row_on(b, row, words, to, scratch);
         }
         Ok(())
     }

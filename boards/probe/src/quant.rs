@@ -188,6 +188,9 @@ impl Kernel for Primitives<'_> {
         let max = black_box(CodeRows::max_s32(b, self.0));
         CodeRows::nibbles_s32(b, self.0, max, step, slice_mut(&mut bytes));
         black_box(CodeRows::row_nibbles_s32(b, self.0, step, slice_mut(&mut bytes)));
+        if let Ok(rows) = Rows::new(black_box(2), black_box(16)) {
+            black_box(CodeRows::rows_nibbles_s32(b, self.0, rows, black_box(5), slice_mut(&mut bytes)));
+        }
         let (words, spare, y) = (slice_mut(&mut words), slice_mut(&mut spare), slice_mut(&mut y));
         let s8 = slice(&[1i8; 64]);
         CodeRows::pack_keys_s8(b, s8, black_box(9), words);

@@ -9,6 +9,7 @@ use zerocopy::IntoBytes;
 use super::{Dsp, leaves_code};
 use crate::backend::code_rows::{self, KEY_CHANNELS, KEY_GROUP, VALUE_CHANNELS, VALUE_KEYS};
 use crate::backend::{CodeRows, CodeStep, LEAST_MAX};
+use crate::shape::Rows;
 
 /// Groups of channels whose sums are held at once, where there is more than one block of keys.
 const CHUNK: usize = 8;
@@ -17,17 +18,6 @@ const CHUNK: usize = 8;
 #[inline(never)]
 fn tail(x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
     code_rows::nibbles(x, max, step, y);
-}
-
-/// A row of any length.
-#[inline(never)]
-fn any_row(x: &[i32], step: CodeStep, y: &mut [u8]) -> i32 {
-    let b = Dsp::token();
-    let max = b.max_s32(x);
-    if max >= LEAST_MAX {
-        b.nibbles_s32(x, max, step, y);
-    }
-    max
 }
 
 #[inline(never)]
@@ -111,15 +101,27 @@ impl CodeRows for Dsp {
         }
     }
 
-    /// 7.5 instructions an element.
+    /// For rows of any length.
     #[inline(never)]
     fn row_nibbles_s32(self, x: &[i32], step: CodeStep, y: &mut [u8]) -> i32 {
-        let blocks = x.len() / leaves_code::BLOCK;
-        if blocks == 0 || !x.len().is_multiple_of(leaves_code::BLOCK) || step.shift != 31 || y.len() < 8 * blocks {
-            return any_row(x, step, y);
+        let max = self.max_s32(x);
+        if max >= LEAST_MAX {
+            self.nibbles_s32(x, max, step, y);
         }
-        // SAFETY: `x` is that many blocks, not none, and `y` has 8 bytes for each.
-        unsafe { leaves_code::row(x.as_ptr(), blocks, step.factor.wrapping_mul(2), y.as_mut_ptr()) }
+        max
+    }
+
+    /// 7.3 instructions an element.
+    #[inline(always)]
+    fn rows_nibbles_s32(self, x: &[i32], rows: Rows, factor: i32, y: &mut [u8]) -> bool {
+        let cols = rows.cols();
+        if cols & leaves_code::COLS != cols || rows.elements() != x.len() || 2 * y.len() != x.len() {
+            return false;
+        }
+        let blocks = cols / leaves_code::BLOCK;
+        // SAFETY: `x` is that many rows, not none, of these blocks, not none, and `y` has half as many bytes.
+        unsafe { leaves_code::rows(x.as_ptr(), blocks, factor, y.as_mut_ptr(), rows.rows()) };
+        true
     }
 
     fn pack_keys_s8(self, keys: &[i8], width: usize, packed: &mut [u32]) {

@@ -6,8 +6,12 @@
 
 use core::arch::naked_asm;
 
+use crate::backend::code_rows::masked_nibbles;
+
 /// Logits of a block.
 pub(super) const BLOCK: usize = 16;
+/// Lengths of rows of blocks, up to 2^16, have no other bits.
+pub(super) const COLS: usize = 0xFFF0;
 
 /// The largest of `blocks` blocks of 16. 54 instructions a block.
 ///
@@ -69,13 +73,24 @@ pub(super) unsafe extern "C" fn nibbles(x: *const i32, blocks: usize, max: i32, 
     )
 }
 
-/// Both of the above for a row, the codes only if the largest element is -2^30 or more; gives that element. 116 instructions a
-/// block.
+/// A row whose largest element is below -2^30: there `i32::MIN` need not be far from it.
 ///
 /// # Safety
-/// As [`nibbles`].
+/// As [`rows`], of one row; `factor` is that of 2^32.
+unsafe extern "C" fn rare_row(x: *const i32, blocks: usize, factor: i32, y: *mut u8) {
+    // SAFETY: the caller's.
+    let x = unsafe { core::slice::from_raw_parts(x, BLOCK * blocks) };
+    // SAFETY: the caller's.
+    let y = unsafe { core::slice::from_raw_parts_mut(y, BLOCK / 2 * blocks) };
+    masked_nibbles(x, factor / 2, y);
+}
+
+/// Both of the above for `rows` rows of `blocks` blocks; `factor` is that of 2^31. 116 instructions a block.
+///
+/// # Safety
+/// `x` is valid for them, `y` for 8 bytes a block, and neither number is zero.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn row(x: *const i32, blocks: usize, factor: i32, y: *mut u8) -> i32 {
+pub(super) unsafe extern "C" fn rows(x: *const i32, blocks: usize, factor: i32, y: *mut u8, rows: usize) {
     naked_asm!(
         ".arch armv7e-m",
         ".macro scrimp_max",
@@ -103,9 +118,12 @@ pub(super) unsafe extern "C" fn row(x: *const i32, blocks: usize, factor: i32, y
         "str r4, [r3], #4",
         ".endm",
         "push {{r4-r11, lr}}",
+        // A high word is half of what the shift of 31 gives.
+        "lsls r2, r2, #1",
+        "1:",
         "mov r12, #0x80000000",
         "lsrs lr, r1, #1",
-        "push {{r0, lr}}",
+        "str r0, [sp, #-4]!",
         "bcc 2f",
         "scrimp_max",
         "scrimp_max",
@@ -119,27 +137,40 @@ pub(super) unsafe extern "C" fn row(x: *const i32, blocks: usize, factor: i32, y
         "subs lr, #1",
         "bne 2b",
         "3:",
-        "pop {{r0, lr}}",
+        "ldr r0, [sp], #4",
         "cmp r12, #0xC0000000",
-        "blt 6f",
-        "lsrs r1, r1, #1",
+        "blt 7f",
+        "lsrs lr, r1, #1",
         "bcc 4f",
         "scrimp_codes",
         "scrimp_codes",
-        "cmp r1, #0",
+        "cmp lr, #0",
         "beq 6f",
         "4:",
         "scrimp_codes",
         "scrimp_codes",
         "scrimp_codes",
         "scrimp_codes",
-        "subs r1, #1",
+        "subs lr, #1",
         "bne 4b",
         "6:",
-        "mov r0, r12",
+        "ldr r12, [sp, #36]",
+        "subs r12, #1",
+        "str r12, [sp, #36]",
+        "bne 1b",
         "pop {{r4-r11, pc}}",
+        "7:",
+        "sub sp, #4",
+        "push {{r0-r3}}",
+        "bl {rare_row}",
+        "pop {{r0-r3}}",
+        "add sp, #4",
+        "add r0, r0, r1, lsl #6",
+        "add r3, r3, r1, lsl #3",
+        "b 6b",
         ".purgem scrimp_max",
         ".purgem scrimp_codes",
+        rare_row = sym rare_row,
     )
 }
 

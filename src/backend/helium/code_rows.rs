@@ -4,27 +4,15 @@
 //! Counts are in `backend/helium.md`.
 #![allow(unsafe_code, reason = "leaves in assembly")]
 
-use core::mem::MaybeUninit;
-
 use zerocopy::IntoBytes;
 
 use super::{Helium, leaves_code};
 use crate::backend::code_rows::{self, KEY_CHANNELS, KEY_GROUP, VALUE_CHANNELS, VALUE_KEYS};
 use crate::backend::{CodeRows, CodeStep, LEAST_MAX, Requantize};
+use crate::shape::Rows;
 
 /// Groups of channels whose sums are held at once, where there is more than one block of keys.
 const CHUNK: usize = 8;
-
-/// A row of any length.
-#[inline(never)]
-fn any_row(x: &[i32], step: CodeStep, y: &mut [u8]) -> i32 {
-    let b = Helium::token();
-    let max = b.max_s32(x);
-    if max >= LEAST_MAX {
-        b.nibbles_s32(x, max, step, y);
-    }
-    max
-}
 
 /// What is left of a row, apart, so that it costs nothing where there is nothing.
 #[inline(never)]
@@ -32,28 +20,25 @@ fn tail(x: &[i32], max: i32, step: CodeStep, y: &mut [u8]) {
     code_rows::nibbles(x, max, step, y);
 }
 
-/// Adds the products with further blocks of keys; gives the sum of their weights.
+/// A product with any number of blocks of keys.
 #[inline(never)]
-fn further_blocks(codes: &[u8], packed: &[u32], planes: &[u8; 32], y: &mut [i32], spare: &mut [u32]) -> i32 {
+fn blocks(codes: &[u8], packed: &[u32], table: &[i16; 16], y: &mut [i32]) -> i32 {
     let groups = y.len() / VALUE_CHANNELS;
     let mut all = 0i32;
+    y.fill(0);
     let blocks = packed.chunks_exact((VALUE_KEYS * groups).max(1));
     for (codes, values) in codes.as_chunks::<{ VALUE_KEYS / 2 }>().0.iter().zip(blocks) {
-        if spare.len() < VALUE_KEYS / 2 {
-            break;
-        }
-        let weights: *mut u8 = spare.as_mut_ptr().cast();
-        // SAFETY: 32 bytes of codes, and `spare` has 128 bytes.
-        all = all.wrapping_add(unsafe { leaves_code::weights(codes.as_ptr(), planes, weights) });
-        let mut sums = [0i32; CHUNK * VALUE_CHANNELS];
+        let (mut sums, mut sum) = ([0i32; CHUNK * VALUE_CHANNELS], 0);
         for (y, values) in y.chunks_mut(sums.len()).zip(values.chunks(CHUNK * VALUE_KEYS)) {
             let groups = y.len() / VALUE_CHANNELS;
             if groups > 0 {
-                // SAFETY: 128 bytes of weights, 256 of values a group, and `sums` has 4 words a group.
-                unsafe { leaves_code::product(weights, values.as_ptr(), sums.as_mut_ptr(), groups) };
+                // SAFETY: 32 bytes of codes, 256 of values a group, and `sums` has 4 words a group.
+                sum =
+                    unsafe { leaves_code::product(codes.as_ptr(), table, values.as_ptr(), sums.as_mut_ptr(), groups) };
             }
             y.iter_mut().zip(&sums).for_each(|(y, &sum)| *y = y.wrapping_add(sum));
         }
+        all = all.wrapping_add(sum);
     }
     all
 }
@@ -84,15 +69,26 @@ impl CodeRows for Helium {
         }
     }
 
-    /// 1.8 instructions an element.
+    /// For rows of any length.
     #[inline(never)]
     fn row_nibbles_s32(self, x: &[i32], step: CodeStep, y: &mut [u8]) -> i32 {
-        let blocks = x.len() / leaves_code::BLOCK;
-        if blocks == 0 || !x.len().is_multiple_of(leaves_code::BLOCK) || step.shift != 31 || y.len() < 8 * blocks {
-            return any_row(x, step, y);
+        let max = self.max_s32(x);
+        if max >= LEAST_MAX {
+            self.nibbles_s32(x, max, step, y);
         }
-        // SAFETY: `x` is that many blocks, not none, and `y` has 8 bytes for each.
-        unsafe { leaves_code::row(x.as_ptr(), blocks, step.factor, y.as_mut_ptr()) }
+        max
+    }
+
+    /// 1.4 instructions an element.
+    #[inline(always)]
+    fn rows_nibbles_s32(self, x: &[i32], rows: Rows, factor: i32, y: &mut [u8]) -> bool {
+        let cols = rows.cols();
+        if cols & leaves_code::COLS != cols || rows.elements() != x.len() || 2 * y.len() != x.len() {
+            return false;
+        }
+        // SAFETY: `x` is that many rows, not none, of a multiple of 16 elements, not none, and `y` has half as many bytes.
+        unsafe { leaves_code::rows(x.as_ptr(), cols, y.as_mut_ptr(), factor, rows.rows()) };
+        true
     }
 
     fn pack_keys_s8(self, keys: &[i8], width: usize, packed: &mut [u32]) {
@@ -155,31 +151,22 @@ impl CodeRows for Helium {
         }
     }
 
-    /// 0.3 instructions a product; portable 1.
-    #[inline(never)]
-    fn product_nibbles(self, codes: &[u8], packed: &[u32], table: &[i16; 16], y: &mut [i32], spare: &mut [u32]) -> i32 {
+    /// 0.25 instructions a product; portable 1.
+    #[inline(always)]
+    fn product_nibbles(
+        self,
+        codes: &[u8],
+        packed: &[u32],
+        table: &[i16; 16],
+        y: &mut [i32],
+        _spare: &mut [u32],
+    ) -> i32 {
         let groups = y.len() / VALUE_CHANNELS;
-        let fits = packed.len() >= 2 * codes.len() * groups && spare.len() >= VALUE_KEYS / 2;
-        if groups == 0 || codes.is_empty() || !codes.len().is_multiple_of(VALUE_KEYS / 2) || !fits {
-            return 0;
+        if codes.len() != VALUE_KEYS / 2 || groups == 0 || packed.len() < VALUE_KEYS * groups {
+            return blocks(codes, packed, table, y);
         }
-        let weights: *mut u8 = spare.as_mut_ptr().cast();
-        let mut planes = MaybeUninit::<[u8; 32]>::uninit();
-        let planes = planes.as_mut_ptr();
-        // SAFETY: both are there.
-        unsafe { leaves_code::planes(table, planes) };
-        // SAFETY: 32 bytes of codes at least, the planes were written above, and `spare` has 128 bytes.
-        let sum = unsafe { leaves_code::weights(codes.as_ptr(), planes, weights) };
-        // SAFETY: 128 bytes of weights, 256 of values a group, and `y` has 4 words a group.
-        unsafe { leaves_code::product(weights, packed.as_ptr(), y.as_mut_ptr(), groups) };
-        match (codes.get(VALUE_KEYS / 2..), packed.get(VALUE_KEYS * groups..)) {
-            (Some(codes), Some(packed)) if !codes.is_empty() => {
-                // SAFETY: the planes were written above.
-                let planes = unsafe { &*planes };
-                sum.wrapping_add(further_blocks(codes, packed, planes, y, spare))
-            }
-            _ => sum,
-        }
+        // SAFETY: 32 bytes of codes, 256 of values a group, and `y` has 4 words a group, of which there is one.
+        unsafe { leaves_code::product(codes.as_ptr(), table, packed.as_ptr(), y.as_mut_ptr(), groups) }
     }
 
     #[inline(never)]

@@ -5,8 +5,12 @@
 
 use core::arch::naked_asm;
 
+use crate::backend::code_rows::masked_nibbles;
+
 /// Logits of a block.
 pub(super) const BLOCK: usize = 16;
+/// Lengths of rows of blocks, up to 2^16, have no other bits.
+pub(super) const COLS: usize = 0xFFF0;
 
 /// The largest of `n` elements, any number; `i32::MIN` for none. 3 instructions for 4 elements.
 ///
@@ -83,62 +87,91 @@ pub(super) unsafe extern "C" fn nibbles(x: *const i32, blocks: usize, max: i32, 
     )
 }
 
-/// Both of the above for a row, the codes only if the largest element is -2^30 or more; gives that element. 26 instructions a
-/// block.
+/// A row whose largest element is below -2^30: there `i32::MIN` need not be far from it.
 ///
 /// # Safety
-/// As [`nibbles`].
+/// As [`rows`], of one row.
+unsafe extern "C" fn rare_row(x: *const i32, cols: usize, y: *mut u8, factor: i32) {
+    // SAFETY: the caller's.
+    let x = unsafe { core::slice::from_raw_parts(x, cols) };
+    // SAFETY: the caller's.
+    let y = unsafe { core::slice::from_raw_parts_mut(y, cols / 2) };
+    masked_nibbles(x, factor, y);
+}
+
+/// Both of the above for `rows` rows of `cols` elements. 23 instructions for 16 elements.
+///
+/// # Safety
+/// `x` is valid for them, `y` for half as many bytes; `cols` is a multiple of 16, and neither number is zero.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn row(x: *const i32, blocks: usize, factor: i32, y: *mut u8) -> i32 {
+pub(super) unsafe extern "C" fn rows(x: *const i32, cols: usize, y: *mut u8, factor: i32, rows: usize) {
     naked_asm!(
         ".cpu cortex-m55",
-        "push {{r4, lr}}",
-        "vpush {{d12-d15}}",
+        "push {{r4, r5, r6, lr}}",
+        "vpush {{d8, d9}}",
+        "ldr r5, [sp, #32]",
+        "lsrs r1, r1, #4",
+        // A vector less a scalar is one instruction, so distances and factor are both negative.
+        "rsbs r3, r3, #0",
+        "vdup.32 q4, r3",
+        // A sum that saturates ends in 15.
+        "movw r6, #0xFFF0",
+        "movt r6, #0x7FFF",
+        "2:",
         "mov r12, #0x80000000",
         "mov r4, r0",
         "dls lr, r1",
-        "2:",
-        ".rept 4",
-        "vldrw.u32 q0, [r4], #16",
-        "vmaxv.s32 r12, q0",
-        ".endr",
-        "le lr, 2b",
-        "cmp r12, #0xC0000000",
-        "blt 4f",
-        "vdup.32 q7, r12",
-        "vdup.32 q6, r2",
-        // A sum that saturates ends in 15.
-        "movw r4, #0xFFF0",
-        "movt r4, #0x7FFF",
-        "dls lr, r1",
         "3:",
+        "vldmia r4!, {{d0-d7}}",
+        "vmaxv.s32 r12, q0",
+        "vmaxv.s32 r12, q1",
+        "vmaxv.s32 r12, q2",
+        "vmaxv.s32 r12, q3",
+        "le lr, 3b",
+        "cmp r12, #0xC0000000",
+        "blt 5f",
+        "dls lr, r1",
+        "4:",
         // Vector j holds elements 4 i + j.
         "vld40.32 {{q0, q1, q2, q3}}, [r0]",
         "vld41.32 {{q0, q1, q2, q3}}, [r0]",
         "vld42.32 {{q0, q1, q2, q3}}, [r0]",
         "vld43.32 {{q0, q1, q2, q3}}, [r0]!",
-        "vqsub.s32 q0, q7, q0",
-        "vqsub.s32 q1, q7, q1",
-        "vqsub.s32 q2, q7, q2",
-        "vqsub.s32 q3, q7, q3",
-        "vqrdmlash.s32 q0, q6, r4",
-        "vqrdmlash.s32 q1, q6, r4",
-        "vqrdmlash.s32 q2, q6, r4",
-        "vqrdmlash.s32 q3, q6, r4",
+        "vqsub.s32 q0, q0, r12",
+        "vqsub.s32 q1, q1, r12",
+        "vqsub.s32 q2, q2, r12",
+        "vqsub.s32 q3, q3, r12",
+        "vqrdmlash.s32 q0, q4, r6",
+        "vqrdmlash.s32 q1, q4, r6",
+        "vqrdmlash.s32 q2, q4, r6",
+        "vqrdmlash.s32 q3, q4, r6",
         "vsli.32 q2, q3, #4",
         "vsli.32 q1, q2, #4",
         "vsli.32 q0, q1, #4",
-        "vstrh.32 q0, [r3], #8",
-        "le lr, 3b",
-        "4:",
-        "mov r0, r12",
-        "vpop {{d12-d15}}",
-        "pop {{r4, pc}}",
+        "vstrh.32 q0, [r2], #8",
+        "le lr, 4b",
+        "subs r5, #1",
+        "bne 2b",
+        "vpop {{d8, d9}}",
+        "pop {{r4, r5, r6, pc}}",
+        "5:",
+        "push {{r0-r3}}",
+        "lsls r1, r1, #4",
+        "rsbs r3, r3, #0",
+        "bl {rare_row}",
+        "pop {{r0-r3}}",
+        "add r0, r0, r1, lsl #6",
+        "add r2, r2, r1, lsl #3",
+        "subs r5, #1",
+        "bne 2b",
+        "vpop {{d8, d9}}",
+        "pop {{r4, r5, r6, pc}}",
+        rare_row = sym rare_row,
     )
 }
 
 /// Products of a query with `groups` groups of 8 keys, of one block of 16 channels and `more` further ones. 19 instructions a block
-/// and group, and 10 a group.
+/// and group, and 7 a group.
 ///
 /// # Safety
 /// `query` is valid for 16 bytes a block, `keys` for 128 bytes a block and group, `y` for 8 words a group, and there is a group at
@@ -169,74 +202,27 @@ pub(super) unsafe extern "C" fn logits(query: *const i8, keys: *const u32, group
         "subs r5, #1",
         "bne 3b",
         "4:",
-        "strd r0, r2, [r11], #8",
-        "strd r4, r6, [r11], #8",
-        "strd r8, r10, [r11], #8",
-        "strd r12, lr, [r11], #8",
+        "stm r11!, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
         "subs r9, #1",
         "bne 2b",
         "pop {{r4-r11, pc}}",
     )
 }
 
-/// Upper and lower bytes of 16 weights `256 upper + lower`, both signed.
+/// Weights of 64 codes times values, `groups` groups of 4 channels; gives the sum of the weights. A weight is two bytes, both signed,
+/// `256 upper + lower`. 57 instructions a group and 46.
 ///
 /// # Safety
-/// `table` is valid for reading, `planes` for writing.
+/// `codes` is valid for 32 bytes, `table` for reading, `values` for 256 bytes a group, `y` for 4 words a group, and there is a group
+/// at least.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn planes(table: *const [i16; 16], planes: *mut [u8; 32]) {
-    naked_asm!(
-        ".cpu cortex-m55",
-        "vldrh.u16 q0, [r0]",
-        "vldrh.u16 q1, [r0, #16]",
-        "vstrb.16 q0, [r1, #16]",
-        "vstrb.16 q1, [r1, #24]",
-        "vrshr.s16 q0, q0, #8",
-        "vrshr.s16 q1, q1, #8",
-        "vstrb.16 q0, [r1]",
-        "vstrb.16 q1, [r1, #8]",
-        "bx lr",
-    )
-}
-
-/// Weights of 64 codes, upper and lower bytes of 16 keys in turn, even keys of 32 before odd ones; gives their sum.
-///
-/// # Safety
-/// `codes` is valid for 32 bytes, `y` for 128.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn weights(codes: *const u8, planes: *const [u8; 32], y: *mut u8) -> i32 {
-    naked_asm!(
-        ".cpu cortex-m55",
-        "push {{r4, r5, r6, lr}}",
-        "add r3, r1, #16",
-        "movs r4, #0",
-        "movs r6, #0",
-        "mov r12, #15",
-        "vdup.8 q3, r12",
-        ".rept 2",
-        "vldrb.u8 q0, [r0], #16",
-        "vshr.u8 q1, q0, #4",
-        "vand q0, q0, q3",
-        ".irp q, q0, q1",
-        "vldrb.u8 q2, [r1, \\q]",
-        "vaddva.s8 r4, q2",
-        "vstrb.8 q2, [r2], #16",
-        "vldrb.u8 q2, [r3, \\q]",
-        "vaddva.s8 r6, q2",
-        "vstrb.8 q2, [r2], #16",
-        ".endr",
-        ".endr",
-        "add r0, r6, r4, lsl #8",
-        "pop {{r4, r5, r6, pc}}",
-    )
-}
-
-/// Weights times values of 64 keys, `groups` groups of 4 channels. 64 instructions a group.
-///
-/// # Safety
-/// `weights` is valid for 128 bytes, `values` for 256 a group, `y` for 4 words a group, and there is a group at least.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn product(weights: *const u8, values: *const u32, y: *mut i32, groups: usize) {
+pub(super) unsafe extern "C" fn product(
+    codes: *const u8,
+    table: *const [i16; 16],
+    values: *const u32,
+    y: *mut i32,
+    groups: usize,
+) -> i32 {
     naked_asm!(
         ".cpu cortex-m55",
         ".macro scrimp_four multiply, upper, lower",
@@ -255,38 +241,56 @@ pub(super) unsafe extern "C" fn product(weights: *const u8, values: *const u32, 
         ".endm",
         "push {{r4-r11, lr}}",
         "vpush {{d8-d15}}",
-        "mov r5, r2",
-        "mov r7, r3",
-        "add r3, r0, #96",
-        "vldrb.u8 q1, [r0], #16",
-        "vldrb.u8 q2, [r0], #16",
-        "vldrb.u8 q3, [r0], #16",
-        "vldrb.u8 q4, [r0], #16",
-        "vldrb.u8 q5, [r0], #16",
-        "vldrb.u8 q6, [r0], #16",
+        "sub sp, #64",
+        "mov r5, r3",
+        "ldr r7, [sp, #164]",
+        // The table's bytes: upper ones, lower ones.
+        "mov r3, sp",
+        "vldrh.u16 q0, [r1]",
+        "vldrh.u16 q1, [r1, #16]",
+        "vstrb.16 q0, [r3, #16]",
+        "vstrb.16 q1, [r3, #24]",
+        "vrshr.s16 q0, q0, #8",
+        "vrshr.s16 q1, q1, #8",
+        "vstrb.16 q0, [r3]",
+        "vstrb.16 q1, [r3, #8]",
+        "add r9, r3, #16",
+        // Even keys of 32, then odd ones.
+        "vmov.i8 q7, #15",
+        "vldrb.u8 q0, [r0]",
+        "vand q5, q0, q7",
+        "vshr.u8 q0, q0, #4",
+        "vldrb.u8 q1, [r3, q5]",
+        "vldrb.u8 q2, [r9, q5]",
+        "vldrb.u8 q3, [r3, q0]",
+        "vldrb.u8 q4, [r9, q0]",
+        "vaddv.s8 r4, q1",
+        "vaddv.s8 r6, q2",
+        "vaddva.s8 r4, q3",
+        "vaddva.s8 r6, q4",
+        "vldrb.u8 q0, [r0, #16]",
+        "vand q6, q0, q7",
+        "vshr.u8 q0, q0, #4",
+        "vldrb.u8 q5, [r3, q6]",
+        "vldrb.u8 q7, [r9, q6]",
+        "vaddva.s8 r4, q5",
+        "vaddva.s8 r6, q7",
+        "vstrb.8 q7, [sp, #32]",
+        "vldrb.u8 q6, [r9, q0]",
+        "vldrb.u8 q7, [r3, q0]",
+        "vaddva.s8 r6, q6",
+        "vaddva.s8 r4, q7",
+        "vstrb.8 q6, [sp, #48]",
+        "add r11, r6, r4, lsl #8",
+        "mov r1, r2",
         "2:",
         "scrimp_four vmlav.s8, q1, q2",
         "scrimp_four vmlava.s8, q3, q4",
+        // There are seven registers for the eight vectors of weights.
+        "vldrb.u8 q6, [sp, #32]",
         "scrimp_four vmlava.s8, q5, q6",
-        // There is one register left for the last 16 keys' two bytes: their values are read twice.
-        "vldrb.u8 q7, [r3]",
-        "vldrb.u8 q0, [r1], #16",
-        "vmlava.s8 r0, q0, q7",
-        "vldrb.u8 q0, [r1], #16",
-        "vmlava.s8 r4, q0, q7",
-        "vldrb.u8 q0, [r1], #16",
-        "vmlava.s8 r8, q0, q7",
-        "vldrb.u8 q0, [r1], #-48",
-        "vmlava.s8 r12, q0, q7",
-        "vldrb.u8 q7, [r3, #16]",
-        "vldrb.u8 q0, [r1], #16",
-        "vmlava.s8 r2, q0, q7",
-        "vldrb.u8 q0, [r1], #16",
-        "vmlava.s8 r6, q0, q7",
-        "vldrb.u8 q0, [r1], #16",
-        "vmlava.s8 r10, q0, q7",
-        "vldrb.u8 q0, [r1], #16",
-        "vmlava.s8 lr, q0, q7",
+        "vldrb.u8 q6, [sp, #48]",
+        "scrimp_four vmlava.s8, q7, q6",
         "add r0, r2, r0, lsl #8",
         "add r4, r6, r4, lsl #8",
         "add r8, r10, r8, lsl #8",
@@ -294,6 +298,8 @@ pub(super) unsafe extern "C" fn product(weights: *const u8, values: *const u32, 
         "stm r5!, {{r0, r4, r8, r12}}",
         "subs r7, #1",
         "bne 2b",
+        "mov r0, r11",
+        "add sp, #64",
         "vpop {{d8-d15}}",
         "pop {{r4-r11, pc}}",
         ".purgem scrimp_four",

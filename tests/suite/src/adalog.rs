@@ -91,21 +91,58 @@ pub(crate) fn codes<D: Dispatch>(d: D) -> Result<(), Failure> {
     if all == 0x90C4_1226 { Ok(()) } else { Err(Failure::new("other bytes").element(0, 0.0, all.into())) }
 }
 
+/// Several rows at once of lengths for which backends have one loop; between usual rows one that is masked as a whole, one with
+/// masks among far logits, and one whose distances leave i32.
+pub(crate) fn rows_of_codes<D: Dispatch>(d: D) -> Result<(), Failure> {
+    for cols in [16, 32, 48, 64, 80] {
+        let mut logits = [0; 5 * 80];
+        let logits = &mut logits[..5 * cols];
+        for (i, logit) in logits.iter_mut().enumerate() {
+            let noise = (mix(i, 3) >> 19) as i32 - 4096;
+            *logit = match i / cols {
+                1 => MASKED,
+                2 if i % 3 == 0 => MASKED,
+                2 => noise / 4 - 2_147_480_000,
+                3 => noise << 18,
+                _ if i % 5 == 0 => MASKED,
+                _ => noise / 4,
+            };
+        }
+        let rows = Rows::new(5, cols).map_err(unexpected)?;
+        let mut y = Guarded::<u8, 256>::new(cols / 16, 5 * cols / 2);
+        CODES.run_on(d, logits, y.row(), rows).map_err(unexpected)?;
+        y.check()?;
+        for (i, &logit) in logits.iter().enumerate() {
+            let max = logits[i / cols * cols..][..cols].iter().copied().max().unwrap_or(0);
+            let got = y.row()[i / 2] >> (i % 2 * 4) & 15;
+            let want = if logit == MASKED { 15 } else { code(max.saturating_sub(logit)) };
+            if got != want {
+                return Err(Failure::new("another code").row(cols, i / cols).element(
+                    i % cols,
+                    want.into(),
+                    got.into(),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Keys and channels of the heads that are tried.
 const SHAPES: [(usize, usize); 8] = [(1, 1), (5, 3), (8, 4), (16, 16), (33, 20), (64, 8), (65, 9), (40, 32)];
 /// Room for the largest of them.
 const KEYS: usize = 40 * 32;
 const WORDS: usize = 512;
 
-struct Head {
+struct Head<const N: usize = KEYS> {
     keys: usize,
     width: usize,
     shape: Rows,
-    k: [i8; KEYS],
-    v: [i8; KEYS],
+    k: [i8; N],
+    v: [i8; N],
 }
 
-impl Head {
+impl<const N: usize> Head<N> {
     fn new(keys: usize, width: usize) -> Result<Self, Failure> {
         let shape = Rows::new(keys, width).map_err(unexpected)?;
         let fill = |seed| core::array::from_fn(|i| (mix(i, seed + keys as u32) >> 24) as i8);
@@ -118,12 +155,12 @@ impl Head {
 }
 
 static PRODUCT: CodeProduct =
-    scrimp::expect!(CodeProduct::new(&ADALOG, ValueRange { zero_point: 3, low: -128, high: 127 }, 100));
+    scrimp::expect!(CodeProduct::new(&ADALOG, ValueRange { zero_point: 3, low: -128, high: 127 }, 128));
 
 /// All forms of the product.
 pub(crate) fn product<D: Dispatch>(d: D) -> Result<(), Failure> {
     for (keys, width) in SHAPES {
-        let head = Head::new(keys, width)?;
+        let head = Head::<KEYS>::new(keys, width)?;
         let bytes = keys.div_ceil(2);
         let codes: [u8; 2 * BYTES] = core::array::from_fn(|i| (mix(i, 9) >> 11) as u8);
         let codes = &codes[..2 * bytes];
@@ -162,14 +199,14 @@ const SCALES: AttentionScales = AttentionScales {
     output: 0.01,
     output_zero_point: -9,
 };
-static ATTENTION: AttentionAdaLog = scrimp::expect!(AttentionAdaLog::new(&ADALOG, CodeForm::Anchored, &SCALES, 100));
-static PAPERS: AttentionAdaLog = scrimp::expect!(AttentionAdaLog::new(&ADALOG, CodeForm::Normalized, &SCALES, 100));
+static ATTENTION: AttentionAdaLog = scrimp::expect!(AttentionAdaLog::new(&ADALOG, CodeForm::Anchored, &SCALES, 128));
+static PAPERS: AttentionAdaLog = scrimp::expect!(AttentionAdaLog::new(&ADALOG, CodeForm::Normalized, &SCALES, 128));
 
 /// Heads with and without a bias; the paper's codes by their bytes alone.
 pub(crate) fn attention<D: Dispatch>(d: D) -> Result<(), Failure> {
     let mut all = 0x811C_9DC5;
     for (keys, width) in SHAPES {
-        let head = Head::new(keys, width)?;
+        let head = Head::<KEYS>::new(keys, width)?;
         let q: [i8; 64] = core::array::from_fn(|i| (mix(i, 5) >> 24) as i8 / 8);
         let q = &q[..2 * width];
         let bias: [i32; 130] = core::array::from_fn(|i| if i % 3 == 1 { MASKED } else { (mix(i, 6) >> 20) as i32 });
@@ -196,10 +233,47 @@ pub(crate) fn attention<D: Dispatch>(d: D) -> Result<(), Failure> {
     if all == 0x1373_2CF3 { Ok(()) } else { Err(Failure::new("other bytes").element(0, 0.0, all.into())) }
 }
 
+/// Heads in which nothing needs padding, for which backends have ways of their own.
+pub(crate) fn whole_heads<D: Dispatch>(d: D) -> Result<(), Failure> {
+    for (keys, width) in [(64, 16), (64, 32), (128, 16)] {
+        let head = Head::<2048>::new(keys, width)?;
+        let (mut k, mut v, mut scratch) = ([0; 512], [0; 512], [0; 200]);
+        let k = &mut k[..PackedKeys::words(head.shape)];
+        let k = PackedKeys::pack_on(d, &head.k[..head.elements()], k, head.shape).map_err(unexpected)?;
+        let v = &mut v[..PackedValues::words(head.shape)];
+        let v = PackedValues::pack_on(d, &head.v[..head.elements()], v, head.shape).map_err(unexpected)?;
+        for queries in [1, 3] {
+            let q: [i8; 96] = core::array::from_fn(|i| (mix(i, 5) >> 24) as i8 / 8);
+            let q = &q[..queries * width];
+            let mut y = Guarded::<i8, 112>::new(queries, queries * width);
+            attend_adalog_on(d, &ATTENTION, q, &k, &v, LogitBias::None, y.row(), &mut scratch).map_err(unexpected)?;
+            y.check()?;
+            for (q, y) in q.chunks(width).zip(y.row().chunks(width)) {
+                anchored(&head, q, &[], y)?;
+            }
+            let codes: [u8; 192] = core::array::from_fn(|i| (mix(i, 9) >> 11) as u8);
+            let codes = &codes[..queries * keys / 2];
+            let mut y = Guarded::<i32, 112>::new(queries, queries * width);
+            PRODUCT.run_packed_on(d, codes, &v, y.row(), &mut scratch).map_err(unexpected)?;
+            y.check()?;
+            for (i, &got) in y.row().iter().enumerate() {
+                let codes = &codes[i / width * keys / 2..];
+                let weight = |k: usize| WEIGHTS[usize::from(codes[k / 2] >> (k % 2 * 4) & 15)];
+                let value = |k: usize| i32::from(head.v[k * width + i % width]) - 3;
+                let want: i32 = (0..keys).map(|k| weight(k) * value(k)).sum::<i32>();
+                if got != want {
+                    return Err(Failure::new("another sum").row(keys, queries).element(i, want.into(), got.into()));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// One query in plain code.
-fn anchored(head: &Head, q: &[i8], bias: &[i32], y: &[i8]) -> Result<(), Failure> {
+fn anchored<const N: usize>(head: &Head<N>, q: &[i8], bias: &[i32], y: &[i8]) -> Result<(), Failure> {
     let (keys, width) = (head.keys, head.width);
-    let mut logits = [MASKED; 65];
+    let mut logits = [MASKED; 128];
     for (k, logit) in logits.iter_mut().enumerate().take(keys) {
         let key = &head.k[k * width..];
         let dot = q.iter().zip(key).map(|(&q, &k)| i32::from(q) * i32::from(k)).sum::<i32>();

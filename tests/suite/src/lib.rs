@@ -98,8 +98,10 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
     }
     if part::QUANT {
         case("adalog_codes", 4 * KIB, adalog::codes);
+        case("adalog_codes_rows", 4 * KIB, adalog::rows_of_codes);
         case("adalog_product", 14 * KIB, adalog::product);
         case("attend_adalog", 14 * KIB, adalog::attention);
+        case("attend_adalog_whole", 24 * KIB, adalog::whole_heads);
         case("adalog_gelu", 4 * KIB, adalog::gelu);
     }
     if part::BITS {
