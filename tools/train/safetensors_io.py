@@ -3,11 +3,11 @@ import json
 
 import numpy as np
 
-TYPES = {"F32": np.float32, "U8": np.uint8, "I8": np.int8}
+TYPES = {"F32": np.float32, "I64": np.int64, "I32": np.int32, "U8": np.uint8, "I8": np.int8}
 
 
 def write(path, tensors, metadata=None):
-    """`tensors`: name -> numpy array (f32, u8 or i8); `metadata`: name -> string."""
+    """`tensors`: name -> numpy array (of a type below); `metadata`: name -> string."""
     header = {"__metadata__": metadata} if metadata else {}
     offset = 0
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}

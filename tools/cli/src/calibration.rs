@@ -6,7 +6,8 @@ use anyhow::Result;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use crate::dataset::PIXELS;
-use crate::transformer::{Hooks, LAYERS, Layer, Transformer};
+use crate::encoder::{Dense, Hooks, Layer};
+use crate::transformer::{LAYERS, Transformer};
 
 /// Input rows of each layer, in the order of [`Layer::all`].
 pub type Rows = Vec<Vec<f32>>;
@@ -14,13 +15,13 @@ pub type Rows = Vec<Vec<f32>>;
 struct Recorder(Mutex<Rows>);
 
 impl Hooks for Recorder {
-    fn linear(&self, net: &Transformer, layer: Layer, x: &[f32], y: &mut [f32], rows: usize) -> Result<()> {
+    fn linear(&self, layer: Layer, dense: &Dense, x: &[f32], y: &mut [f32], rows: usize) -> Result<()> {
         // A panic of another thread is the test runner's business.
         let mut all = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(seen) = all.get_mut(layer.index()) {
             seen.extend_from_slice(x);
         }
-        net.linear(layer, x, y, rows)
+        dense.run(x, y, rows)
     }
 }
 

@@ -7,8 +7,9 @@ use clap::Args;
 
 use crate::calibration::{dump, record};
 use crate::dataset::{Dataset, FOLDER, Split};
+use crate::encoder::Float;
 use crate::output;
-use crate::transformer::{Float, Transformer, classes};
+use crate::transformer::{Transformer, classes};
 
 /// Arguments of `scrimp classify`.
 #[derive(Args, Clone, Debug)]

@@ -62,7 +62,7 @@ impl Dataset {
     /// The first pictures only.
     #[must_use]
     pub fn first(mut self, count: usize) -> Self {
-        self.pictures.truncate(count * PIXELS);
+        self.pictures.truncate(count.saturating_mul(PIXELS));
         self.labels.truncate(count);
         self
     }

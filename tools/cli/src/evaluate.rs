@@ -1,11 +1,14 @@
-//! `scrimp evaluate`: what quantizers cost the small transformer, by its accuracy on Fashion-MNIST's 10,000 test pictures.
+//! `scrimp evaluate`: what quantizers cost a trained transformer, by its accuracy: the small one on Fashion-MNIST's test
+//! pictures, or one that `tools/train/dump_models.py` wrote on the inputs of its file.
 //!
-//! Everything is post-training: 32 pictures of the training split, f32 activations, no labels. All contenders share the same
-//! weights and uniform quantizers (per output channel, per tensor, per head) and differ in the codes of softmax and GELU, which
-//! the library's own kernels make. The paired difference is over pictures.
+//! Everything is post-training: 32 training inputs, f32 activations, no labels. All contenders share the same weights and, for
+//! `all`, uniform quantizers (per output channel, per tensor, per head), and differ in the codes of softmax and GELU, which
+//! the library's own kernels make. Differences are paired, input by input.
 
+use core::fmt;
+use core::time::Duration;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -16,35 +19,61 @@ use scrimp::Rows;
 use scrimp::quant::Uniform;
 use serde::{Deserialize, Serialize};
 
-use crate::calibrate::layers::{Attention, Linear, own_error};
+use crate::calibrate::layers::{Attention, Head, Linear, own_error};
 use crate::calibrate::quantizers::{Gelu, Kind, Softmax};
 use crate::dataset::{Dataset, FOLDER, PIXELS, Split};
+use crate::encoder::{Dense, Encoder, Hooks, Layer};
+use crate::kept::Kept;
 use crate::output;
-use crate::transformer::{BLOCKS, Dense, HEADS, HIDDEN, Hooks, Layer, TOKENS, Transformer, WIDTH, classes};
+use crate::pretrained::{self, Input, Pretrained};
+use crate::transformer::{Transformer, classes};
 
-const HEAD: usize = WIDTH / HEADS;
-/// Pictures to calibrate on.
+/// Inputs to calibrate on.
 const CALIBRATION: usize = 32;
-/// Of them, every such picture's heads, and every such token before `fc2`, are searched on.
+/// Of them, every such input's heads, and every such token before `fc2`, are searched on.
 const THINNING: usize = 4;
+/// Of the larger models, every such query of a head.
+const QUERIES: usize = 4;
+const PARTS: &str = "all-4,softmax-4,softmax-3,softmax-2";
 
 /// Arguments of `scrimp evaluate`.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// Weights as tools/train writes them
+    /// Weights as tools/train writes them: the small transformer, or a file of dump_models.py
     weights: PathBuf,
     /// Folder of the IDX files
     #[arg(long, default_value = FOLDER)]
     data: PathBuf,
-    /// Pictures to test on
-    #[arg(long, default_value_t = 10_000)]
-    test: usize,
-    /// What is quantized, and to how many bits
-    #[arg(long, value_delimiter = ',', default_value = "all-4,softmax-4,softmax-3,softmax-2")]
+    /// The first inputs to test on; all without it
+    #[arg(long)]
+    test: Option<usize>,
+    /// What is quantized, and to how many bits: softmax-B, gelu-B, or all-B of the small transformer
+    #[arg(long, value_delimiter = ',', default_value = PARTS)]
     parts: Vec<String>,
-    /// Where the figures go, one after the other as they are found
+    /// Where the figures go, one after the other as they are found, in place of those of the same setting
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Keep the answers here, and take them from here where the weights are the same: a run that was stopped goes on
+    #[arg(long, value_name = "FOLDER")]
+    resume: Option<PathBuf>,
+}
+
+impl Options {
+    /// The command that repeats the figures of these settings.
+    fn command(&self) -> String {
+        let mut text = format!("scrimp evaluate {}", self.weights.display());
+        if let Some(test) = self.test {
+            text += &format!(" --test {test}");
+        }
+        let parts = self.parts.join(",");
+        if parts != PARTS {
+            text += &format!(" --parts {parts}");
+        }
+        if let Some(path) = &self.json {
+            text += &format!(" --json {}", path.display());
+        }
+        text
+    }
 }
 
 /// `softmax-4` as its two halves.
@@ -82,40 +111,58 @@ pub struct Record {
     pub difference: f64,
     /// The standard error of that difference.
     pub difference_error: f64,
+    /// Difference to `AdaLog, ours` at the same setting, the same way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_ours: Option<f64>,
+    /// The standard error of that difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_ours_error: Option<f64>,
     /// The command that made it.
     pub command: String,
 }
 
-/// What is dumped on the way of the calibration pictures.
-#[derive(Default)]
+/// Of one head of one input.
+type Scores = (Rows, Vec<f32>);
+
+/// What is kept on the way of the calibration inputs, by block.
 struct Seen {
-    scores: [Mutex<Vec<f32>>; BLOCKS],
-    qkv: [Mutex<Vec<f32>>; BLOCKS],
-    gelu: [Mutex<Vec<f32>>; BLOCKS],
+    scores: Vec<Mutex<Vec<Scores>>>,
+    qkv: Vec<Mutex<Vec<Vec<f32>>>>,
+    gelu: Vec<Mutex<Vec<f32>>>,
     inputs: Vec<(Layer, Mutex<Vec<f32>>)>,
 }
 
-fn keep(into: &Mutex<Vec<f32>>, values: &[f32]) {
+impl Seen {
+    fn new(blocks: usize, inputs: &[Layer]) -> Self {
+        fn empty<T>(blocks: usize) -> Vec<Mutex<Vec<T>>> {
+            (0..blocks).map(|_| Mutex::new(Vec::new())).collect()
+        }
+        let inputs = inputs.iter().map(|&layer| (layer, Mutex::default())).collect();
+        Self { scores: empty(blocks), qkv: empty(blocks), gelu: empty(blocks), inputs }
+    }
+}
+
+fn keep<T: Clone>(into: &Mutex<Vec<T>>, values: &[T]) {
     if let Ok(mut all) = into.lock() {
-        all.extend(values);
+        all.extend_from_slice(values);
     }
 }
 
 impl Hooks for Seen {
-    fn linear(&self, net: &Transformer, layer: Layer, x: &[f32], y: &mut [f32], rows: usize) -> Result<()> {
+    fn linear(&self, layer: Layer, dense: &Dense, x: &[f32], y: &mut [f32], rows: usize) -> Result<()> {
         if let Some((_, inputs)) = self.inputs.iter().find(|(of, _)| *of == layer) {
             keep(inputs, x);
         }
-        net.linear(layer, x, y, rows)?;
+        dense.run(x, y, rows)?;
         if let Layer::Qkv(block) = layer {
-            keep(&self.qkv[block], y);
+            keep(&self.qkv[block], &[y.to_vec()]);
         }
         Ok(())
     }
 
-    fn softmax(&self, block: usize, scores: &mut [f32]) -> Result<()> {
-        keep(&self.scores[block], scores);
-        Ok(scrimp::softmax_f32_in_place(scores, Rows::new(TOKENS, TOKENS)?)?)
+    fn softmax(&self, block: usize, scores: &mut [f32], rows: Rows) -> Result<()> {
+        keep(&self.scores[block], &[(rows, scores.to_vec())]);
+        Ok(scrimp::softmax_f32_in_place(scores, rows)?)
     }
 
     fn gelu(&self, block: usize, x: &mut [f32]) -> Result<()> {
@@ -125,7 +172,7 @@ impl Hooks for Seen {
     }
 }
 
-fn taken(of: &Mutex<Vec<f32>>) -> Vec<f32> {
+fn taken<T>(of: &Mutex<Vec<T>>) -> Vec<T> {
     of.lock().map(|mut all| core::mem::take(&mut *all)).unwrap_or_default()
 }
 
@@ -146,20 +193,21 @@ fn there_and_back(uniform: &Uniform, x: &mut [f32]) -> Result<()> {
 }
 
 impl Hooks for Quantized {
-    fn linear(&self, net: &Transformer, layer: Layer, x: &[f32], y: &mut [f32], rows: usize) -> Result<()> {
+    fn linear(&self, layer: Layer, dense: &Dense, x: &[f32], y: &mut [f32], rows: usize) -> Result<()> {
         match self.inputs.iter().find(|(of, _)| *of == layer) {
             Some((_, uniform)) => {
                 let mut x = x.to_vec();
                 there_and_back(uniform, &mut x)?;
-                net.linear(layer, &x, y, rows)?;
+                dense.run(&x, y, rows)?;
             }
-            None => net.linear(layer, x, y, rows)?,
+            None => dense.run(x, y, rows)?,
         }
         if let Layer::Qkv(block) = layer
             && let Some(uniforms) = self.qkv.get(block)
         {
-            for row in y.chunks_mut(3 * WIDTH) {
-                for (part, uniform) in row.chunks_mut(HEAD).zip(uniforms) {
+            let channels = y.len() / rows / uniforms.len();
+            for row in y.chunks_mut(channels * uniforms.len()) {
+                for (part, uniform) in row.chunks_mut(channels).zip(uniforms) {
                     there_and_back(uniform, part)?;
                 }
             }
@@ -167,8 +215,7 @@ impl Hooks for Quantized {
         Ok(())
     }
 
-    fn softmax(&self, block: usize, scores: &mut [f32]) -> Result<()> {
-        let rows = Rows::new(TOKENS, TOKENS)?;
+    fn softmax(&self, block: usize, scores: &mut [f32], rows: Rows) -> Result<()> {
         match self.softmax.get(block) {
             Some(softmax) => softmax.apply(scores, rows),
             None => Ok(scrimp::softmax_f32_in_place(scores, rows)?),
@@ -184,45 +231,123 @@ impl Hooks for Quantized {
     }
 }
 
+/// A network, what it is tested on and what it is calibrated on.
+enum Subject {
+    Small { net: Transformer, test: Dataset, seen: Dataset },
+    Large { net: Pretrained, test: Vec<Input>, seen: Vec<Input> },
+}
+
+impl Subject {
+    fn load(options: &Options) -> Result<Self> {
+        let path = &options.weights;
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let count = options.test.unwrap_or(usize::MAX);
+        let large = pretrained::metadata(&bytes).with_context(|| path.display().to_string())?.is_some();
+        if !large {
+            let net = Transformer::load(path)?;
+            let test = Dataset::load(&options.data, Split::Test)?.first(count);
+            let seen = Dataset::load(&options.data, Split::Train)?.first(CALIBRATION);
+            return Ok(Self::Small { net, test, seen });
+        }
+        let net = Pretrained::read(&bytes).with_context(|| path.display().to_string())?;
+        let (test, seen) = net.inputs(&options.data, count, CALIBRATION)?;
+        Ok(Self::Large { net, test, seen })
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Small { .. } => "small Fashion-MNIST transformer",
+            Self::Large { net, .. } => &net.name,
+        }
+    }
+
+    fn encoder(&self) -> &Encoder {
+        match self {
+            Self::Small { net, .. } => net.encoder(),
+            Self::Large { net, .. } => net.encoder(),
+        }
+    }
+
+    fn inputs(&self) -> usize {
+        match self {
+            Self::Small { test, .. } => test.labels.len(),
+            Self::Large { test, .. } => test.len(),
+        }
+    }
+
+    /// Runs the calibration inputs one after the other, so that what belongs together stays together.
+    fn calibrate(&self, hooks: &Seen) -> Result<()> {
+        match self {
+            Self::Small { net, seen, .. } => {
+                seen.pictures.chunks(PIXELS).try_for_each(|p| net.logits(p, hooks).map(drop))
+            }
+            Self::Large { net, seen, .. } => seen.iter().try_for_each(|input| net.tokens(&input.data, hooks).map(drop)),
+        }
+    }
+
+    /// Which answers are right; the bar counts inputs.
+    fn right(&self, hooks: &Quantized, bar: &ProgressBar) -> Result<Vec<bool>> {
+        match self {
+            Self::Small { net, test, .. } => right(net, test, hooks),
+            Self::Large { net, test, .. } => test
+                .par_iter()
+                .map(|input| {
+                    let right = net.class(input, hooks)? == input.label;
+                    bar.inc(1);
+                    Ok(right)
+                })
+                .collect(),
+        }
+    }
+}
+
+fn right(net: &Transformer, test: &Dataset, hooks: &Quantized) -> Result<Vec<bool>> {
+    let answers = classes(&net.logits(&test.pictures, hooks)?);
+    Ok(answers.iter().zip(&test.labels).map(|(a, b)| a == b).collect())
+}
+
 struct Calibration {
     attentions: Vec<Attention>,
     linears: Vec<Linear>,
     qkv: Vec<Vec<f32>>,
     inputs: Vec<(Layer, Vec<f32>)>,
+    heads: usize,
 }
 
 impl Calibration {
-    fn new(net: &Transformer, pictures: &[u8]) -> Result<Self> {
+    fn new(subject: &Subject) -> Result<Self> {
         let uniform = |layer: &Layer| !matches!(layer, Layer::Stem1 | Layer::Fc2(_));
-        let inputs = Layer::all().into_iter().filter(uniform).map(|layer| (layer, Mutex::default())).collect();
-        let seen = Seen { inputs, ..Seen::default() };
-        // One picture after the other, so that what belongs together stays together.
-        for picture in pictures.chunks(PIXELS) {
-            net.logits(picture, &seen)?;
-        }
-        let mut calibration = Self { attentions: Vec::new(), linears: Vec::new(), qkv: Vec::new(), inputs: Vec::new() };
-        for block in 0..BLOCKS {
-            let qkv = taken(&seen.qkv[block]);
-            let mut values = Vec::new();
-            for picture in qkv.chunks(TOKENS * 3 * WIDTH).step_by(THINNING) {
-                for head in 0..HEADS {
-                    for token in picture.chunks(3 * WIDTH) {
-                        values.extend(&token[2 * WIDTH + head * HEAD..][..HEAD]);
-                    }
+        let (layers, thin) = match subject {
+            Subject::Small { .. } => (Layer::all().into_iter().filter(uniform).collect(), 1),
+            Subject::Large { .. } => (Vec::new(), QUERIES),
+        };
+        let encoder = subject.encoder();
+        let shape = encoder.shape();
+        let seen = Seen::new(shape.blocks, &layers);
+        subject.calibrate(&seen)?;
+        let (mut attentions, mut linears, mut all) = (Vec::new(), Vec::new(), Vec::new());
+        for block in 0..shape.blocks {
+            let (qkv, scores) = (taken(&seen.qkv[block]), taken(&seen.scores[block]));
+            let channels = shape.width / shape.heads;
+            let mut heads = Vec::new();
+            for (qkv, scores) in qkv.iter().zip(scores.chunks(shape.heads)).step_by(THINNING) {
+                for (head, (rows, scores)) in scores.iter().enumerate() {
+                    let values =
+                        qkv.chunks(3 * shape.width).flat_map(|t| &t[2 * shape.width + head * channels..][..channels]);
+                    let scores: Vec<f32> = scores.chunks(rows.cols()).step_by(thin).flatten().copied().collect();
+                    let rows = Rows::new(scores.len() / rows.cols(), rows.cols())?;
+                    heads.push(Head { values: values.copied().collect(), scores, rows });
                 }
             }
-            let rows = Rows::new(TOKENS, TOKENS)?;
-            let scores = taken(&seen.scores[block]);
-            let scores = scores.chunks(HEADS * rows.elements()).step_by(THINNING).flatten().copied().collect();
-            calibration.attentions.push(Attention { scores, values, rows });
-            calibration.qkv.push(qkv);
-            let weights = net.dense(Layer::Fc2(block)).weight.clone();
+            attentions.push(Attention { heads });
+            all.push(qkv.concat());
+            let dense = encoder.dense(Layer::Fc2(block)).context("no fc2")?;
             let inputs = taken(&seen.gelu[block]);
-            let inputs = inputs.chunks(HIDDEN).step_by(THINNING).flatten().copied().collect();
-            calibration.linears.push(Linear { inputs, weights, width: HIDDEN });
+            let inputs = inputs.chunks(shape.hidden).step_by(THINNING).flatten().copied().collect();
+            linears.push(Linear::new(inputs, dense.weight.clone(), shape.hidden));
         }
-        calibration.inputs = seen.inputs.iter().map(|(layer, inputs)| (*layer, taken(inputs))).collect();
-        Ok(calibration)
+        let inputs = seen.inputs.iter().map(|(layer, inputs)| (*layer, taken(inputs))).collect();
+        Ok(Self { attentions, linears, qkv: all, inputs, heads: shape.heads })
     }
 
     /// Uniform quantizers of `bits` bits for everything but softmax and GELU; the network's weights are replaced.
@@ -246,12 +371,13 @@ impl Calibration {
         for (layer, x) in &self.inputs {
             quantized.inputs.push((*layer, new(own_error(x, bits)?)?));
         }
+        let channels = net.encoder().shape().width / self.heads;
         for qkv in &self.qkv {
             let part = |part: usize| {
-                let channels = qkv.chunks(HEAD).skip(part).step_by(3 * HEADS);
+                let channels = qkv.chunks(channels).skip(part).step_by(3 * self.heads);
                 new(own_error(&channels.flatten().copied().collect::<Vec<_>>(), bits)?)
             };
-            quantized.qkv.push((0..3 * HEADS).map(part).collect::<Result<_>>()?);
+            quantized.qkv.push((0..3 * self.heads).map(part).collect::<Result<_>>()?);
         }
         Ok(quantized)
     }
@@ -270,71 +396,136 @@ impl Calibration {
 /// # Errors
 /// If a file cannot be read or written.
 pub fn run(options: &Options) -> Result<()> {
-    if let Some(path) = &options.json {
-        output::check(&[path], &[&options.weights])?;
-    }
-    let net = Transformer::load(&options.weights)?;
-    let test = Dataset::load(&options.data, Split::Test)?.first(options.test);
-    let train = Dataset::load(&options.data, Split::Train)?.first(CALIBRATION);
-    let calibration = Calibration::new(&net, &train.pictures)?;
-    let right = |net: &Transformer, hooks: &Quantized| -> Result<Vec<bool>> {
-        let answers = classes(&net.logits(&test.pictures, hooks)?);
-        Ok(answers.iter().zip(&test.labels).map(|(a, b)| a == b).collect())
-    };
-    let float = right(&net, &Quantized::default())?;
-    let mut records = vec![record("none", 32, "f32", &float, &float)];
-    let settings: Result<Vec<_>> = options.parts.iter().map(|text| setting(text)).collect();
-    let settings: Vec<_> =
-        settings?.into_iter().flat_map(|(part, bits)| Kind::ALL.map(|kind| (part, bits, kind))).collect();
-    let bar = ProgressBar::new(settings.len() as u64);
-    bar.set_style(ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}, {elapsed}, about {eta} left")?);
-    for (part, bits, kind) in settings {
-        bar.set_message(format!("{part}, {bits} bits, {kind}"));
-        let answers = match part {
-            "softmax" => right(&net, &Quantized { softmax: calibration.softmax(kind, bits)?, ..Quantized::default() }),
-            "GELU" => right(&net, &Quantized { gelu: calibration.gelu(kind, bits)?, ..Quantized::default() }),
-            _ => {
-                let mut changed = Transformer::load(&options.weights)?;
-                let uniform = calibration.uniform(&mut changed, bits)?;
-                let (softmax, gelu) = (calibration.softmax(kind, bits)?, calibration.gelu(kind, bits)?);
-                right(&changed, &Quantized { softmax, gelu, ..uniform })
-            }
-        }?;
-        let r = record(part, bits, &kind.to_string(), &answers, &float);
-        bar.suspend(|| {
-            output::print(&format!(
-                "{} {} bits {}: {:.2} % +- {:.2}, {:+.2} +- {:.2} to f32\n",
-                r.part, r.bits, r.quantizer, r.accuracy, r.error, r.difference, r.difference_error
-            ));
-        });
-        records.push(r);
-        if let Some(path) = &options.json {
-            let text = serde_json::to_string_pretty(&records)? + "\n";
-            fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    let settings: Vec<_> = options.parts.iter().map(|text| setting(text)).collect::<Result<_>>()?;
+    let mut records = match &options.json {
+        Some(path) => {
+            output::check(&[path], &[&options.weights])?;
+            there(path)?
         }
-        bar.inc(1);
+        None => Vec::new(),
+    };
+    let subject = Subject::load(options)?;
+    let inputs = subject.inputs();
+    ensure!(inputs > 0, "nothing to test on");
+    if let Subject::Large { net, test, .. } = &subject {
+        ensure!(settings.iter().all(|(part, _)| *part != "all"), "all-B is for the small transformer only");
+        let worst = net.check(test).with_context(|| options.weights.display().to_string())?;
+        output::print(&format!("{}: {worst:.1e} is the largest difference to Python's f32\n", net.name));
+    }
+    let kept = Kept::new(options.resume.as_deref())?;
+    let bar = ProgressBar::new(((1 + settings.len() * Kind::ALL.len()) * inputs) as u64);
+    bar.set_style(ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}, {elapsed}, about {eta} left")?);
+    bar.enable_steady_tick(Duration::from_millis(500));
+    let get = |name: &str, run: &dyn Fn() -> Result<Vec<bool>>| {
+        let model = options.weights.file_stem().unwrap_or_default().display();
+        kept.get(&format!("{model}-{name}-{inputs}"), &options.weights, run)
+    };
+    let float = get("f32", &|| subject.right(&Quantized::default(), &bar))?;
+    let mut done = 1;
+    let mut write = |new: Record| -> Result<()> {
+        let text = if new.to_ours.is_none() { new.to_string() + "\n" } else { String::new() };
+        bar.suspend(|| output::print(&text));
+        match records.iter_mut().find(|r| r.setting() == new.setting()) {
+            Some(old) => *old = new,
+            None => records.push(new),
+        }
+        let Some(path) = &options.json else { return Ok(()) };
+        output::write(&[(path, (serde_json::to_string_pretty(&records)? + "\n").as_bytes())])
+    };
+    let record = |part: &str, bits, quantizer: &str, right: &[bool]| Record {
+        model: subject.name().into(),
+        command: options.command(),
+        ..Record::new(part, bits, quantizer, right, &float)
+    };
+    write(record("none", 32, "f32", &float))?;
+    let calibration = Calibration::new(&subject)?;
+    for (part, bits) in settings {
+        let mut group = Vec::new();
+        for kind in Kind::ALL {
+            bar.set_message(format!("{part}, {bits} bits, {kind}"));
+            let answers = get(&format!("{part}-{bits}-{kind}"), &|| {
+                let softmax = if part == "GELU" { Vec::new() } else { calibration.softmax(kind, bits)? };
+                let gelu = if part == "softmax" { Vec::new() } else { calibration.gelu(kind, bits)? };
+                match &subject {
+                    Subject::Small { test, .. } if part == "all" => {
+                        let mut changed = Transformer::load(&options.weights)?;
+                        let uniform = calibration.uniform(&mut changed, bits)?;
+                        right(&changed, test, &Quantized { softmax, gelu, ..uniform })
+                    }
+                    _ => subject.right(&Quantized { softmax, gelu, ..Quantized::default() }, &bar),
+                }
+            })?;
+            done += 1;
+            bar.set_position((done * inputs) as u64);
+            write(record(part, bits, &kind.to_string(), &answers))?;
+            group.push((kind, answers));
+        }
+        let Some((_, ours)) = group.iter().find(|(kind, _)| *kind == Kind::Ours) else { continue };
+        for (kind, answers) in &group {
+            let (difference, error) = paired(answers, ours);
+            let (to_ours, to_ours_error) = (Some(percent(difference)), Some(percent(error)));
+            write(Record { to_ours, to_ours_error, ..record(part, bits, &kind.to_string(), answers) })?;
+        }
     }
     bar.finish_and_clear();
     Ok(())
 }
 
-fn record(part: &str, bits: u32, quantizer: &str, right: &[bool], float: &[bool]) -> Record {
-    let n = right.len().max(1) as f64;
-    let share = right.iter().filter(|&&r| r).count() as f64 / n;
-    let differences = || right.iter().zip(float).map(|(&r, &f)| f64::from(i8::from(r) - i8::from(f)));
+/// Records of earlier runs, none if there is no file.
+fn there(path: &Path) -> Result<Vec<Record>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} holds no figures of evaluate", path.display()))
+}
+
+/// The mean difference and its standard error.
+fn paired(a: &[bool], b: &[bool]) -> (f64, f64) {
+    let n = a.len().max(1) as f64;
+    let differences = || a.iter().zip(b).map(|(&a, &b)| f64::from(i8::from(a) - i8::from(b)));
     let mean = differences().sum::<f64>() / n;
     let variance = differences().map(|d| (d - mean).powi(2)).sum::<f64>() / n;
-    let percent = |share: f64| (share * 1e4).round() / 100.0;
-    Record {
-        model: "small Fashion-MNIST transformer".into(),
-        part: part.into(),
-        bits,
-        quantizer: quantizer.into(),
-        inputs: right.len(),
-        accuracy: percent(share),
-        error: percent((share * (1.0 - share) / n).sqrt()),
-        difference: percent(mean),
-        difference_error: percent((variance / n).sqrt()),
-        command: "scrimp evaluate tools/train/weights/vit-fashion.safetensors --json tests/expected/adalog.json".into(),
+    (mean, (variance / n).sqrt())
+}
+
+fn percent(share: f64) -> f64 {
+    (share * 1e4).round() / 100.0
+}
+
+impl Record {
+    fn new(part: &str, bits: u32, quantizer: &str, right: &[bool], float: &[bool]) -> Self {
+        let n = right.len().max(1) as f64;
+        let share = right.iter().filter(|&&r| r).count() as f64 / n;
+        let (difference, difference_error) = paired(right, float);
+        Self {
+            model: String::new(),
+            part: part.into(),
+            bits,
+            quantizer: quantizer.into(),
+            inputs: right.len(),
+            accuracy: percent(share),
+            error: percent((share * (1.0 - share) / n).sqrt()),
+            difference: percent(difference),
+            difference_error: percent(difference_error),
+            to_ours: None,
+            to_ours_error: None,
+            command: String::new(),
+        }
+    }
+
+    /// What two figures of one setting have in common.
+    fn setting(&self) -> (&str, &str, u32, &str) {
+        (&self.model, &self.part, self.bits, &self.quantizer)
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { part, bits, quantizer, accuracy, error, difference, difference_error, .. } = self;
+        write!(
+            f,
+            "{part} {bits} bits {quantizer}: {accuracy:.2} % +- {error:.2}, {difference:+.2} +- {difference_error:.2} to f32"
+        )
     }
 }

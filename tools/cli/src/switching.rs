@@ -15,11 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibration::{self, record};
 use crate::dataset::{Dataset, FOLDER, Split};
+use crate::encoder::{Dense, Float, Hooks, Layer, codes, floats};
+use crate::kept::Kept;
 use crate::output;
 use crate::quantize::integer::IntegerLayer;
 use crate::quantize::ladder::{Choice, hull, ladder};
 use crate::quantize::layer::{Affine, QuantizedLayer, Rule, Scale, Settings, Source, cover_outputs, quantize};
-use crate::transformer::{Float, Hooks, LAYERS, Layer, Transformer, classes, codes, floats};
+use crate::transformer::{LAYERS, Transformer, classes};
 
 /// Widths that are measured.
 pub const WIDTHS: [Width; 5] = [Width::W8, Width::W6, Width::W4, Width::W3, Width::W2];
@@ -159,7 +161,17 @@ pub fn measure(options: &Options) -> Result<Measured> {
     let test = Dataset::load(&options.data, if options.validation { Split::Validation } else { Split::Test })?;
     let seen = Dataset::load(&options.data, Split::Train)?.first(CALIBRATION);
     let float = Transformer::load(&options.weights.join("vit-fashion.safetensors"))?;
-    let kept = Kept::new(options)?;
+    let kept = Kept::new(options.resume.as_deref())?;
+    let get = |method: &str, origin, bits: f64, run: &dyn Fn() -> Result<Vec<bool>>| {
+        let weights = match origin {
+            Origin::PostTraining { .. } => "vit-fashion".to_owned(),
+            Origin::Joint { file, .. } => format!("vit-bits-{file}"),
+            Origin::Alone => format!("vit-bits-separate-{bits}"),
+        };
+        let split = if options.validation { "validation" } else { "test" };
+        let weights = options.weights.join(format!("{weights}.safetensors"));
+        kept.get(&format!("{split}-{method}-{bits}"), &weights, run)
+    };
     let base = right(&float, &Float, &test)?;
     let mut all: Vec<(String, u32, Vec<bool>)> = Vec::new();
     let mut measured = Measured { pictures: base.len(), float: share(&base), rows: Vec::new(), pairs: Vec::new() };
@@ -183,7 +195,7 @@ pub fn measure(options: &Options) -> Result<Measured> {
             let Some((net, layers)) = shared.as_ref().or(own.as_ref()) else { continue };
             let net = net.as_ref().unwrap_or(&float);
             let plan = Plan::even(layers, kernel_width(origin, width));
-            let answers = kept.get(name, origin, width.bits().into(), || right(net, &plan, &test))?;
+            let answers = get(name, origin, width.bits().into(), &|| right(net, &plan, &test))?;
             let bytes = match origin {
                 Origin::Alone => plan.alone(width),
                 _ => plan.bytes(rule)?,
@@ -195,7 +207,7 @@ pub fn measure(options: &Options) -> Result<Measured> {
             for (widths, bits) in mixes(net, layers, &seen.pictures)? {
                 let plan = Plan { layers, widths };
                 let mixed = format!("{name}, mixed");
-                let answers = kept.get(&mixed, origin, bits, || right(net, &plan, &test))?;
+                let answers = get(&mixed, origin, bits, &|| right(net, &plan, &test))?;
                 measured.push(&mixed, bits, &answers, &base, plan.bytes(rule)?);
             }
         }
@@ -278,45 +290,6 @@ fn right(net: &Transformer, hooks: &impl Hooks, test: &Dataset) -> Result<Vec<bo
     Ok(answers.iter().zip(&test.labels).map(|(a, b)| a == b).collect())
 }
 
-/// Answers of an earlier run.
-struct Kept<'a>(&'a Options);
-
-impl<'a> Kept<'a> {
-    fn new(options: &'a Options) -> Result<Self> {
-        if let Some(folder) = &options.resume {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        }
-        Ok(Self(options))
-    }
-
-    fn get(
-        &self,
-        method: &str,
-        origin: Origin,
-        bits: f64,
-        run: impl FnOnce() -> Result<Vec<bool>>,
-    ) -> Result<Vec<bool>> {
-        let Some(folder) = &self.0.resume else { return run() };
-        let weights = match origin {
-            Origin::PostTraining { .. } => "vit-fashion".to_owned(),
-            Origin::Joint { file, .. } => format!("vit-bits-{file}"),
-            Origin::Alone => format!("vit-bits-separate-{bits}"),
-        };
-        let bytes = std::fs::read(self.0.weights.join(format!("{weights}.safetensors")))?;
-        // FNV-1a: another file, another name.
-        let hash =
-            bytes.iter().fold(0xCBF2_9CE4_8422_2325u64, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3));
-        let split = if self.0.validation { "validation" } else { "test" };
-        let path = folder.join(format!("{split}-{}-{bits}-{hash:016x}", method.replace([' ', ','], "_")));
-        if let Ok(there) = std::fs::read(&path) {
-            return Ok(there.iter().map(|&b| b == 1).collect());
-        }
-        let answers = run()?;
-        std::fs::write(&path, answers.iter().map(|&b| u8::from(b)).collect::<Vec<_>>())?;
-        Ok(answers)
-    }
-}
-
 /// Layers, each at a width, in place of the network's own.
 #[derive(Debug)]
 pub struct Plan<'a> {
@@ -363,7 +336,7 @@ impl<'a> Plan<'a> {
 }
 
 impl Hooks for Plan<'_> {
-    fn linear(&self, _net: &Transformer, layer: Layer, x: &[f32], y: &mut [f32], rows: usize) -> Result<()> {
+    fn linear(&self, layer: Layer, _dense: &Dense, x: &[f32], y: &mut [f32], rows: usize) -> Result<()> {
         let n = layer.index();
         self.layers[n].run(self.widths[n], x, y, rows).with_context(|| layer.to_string())
     }

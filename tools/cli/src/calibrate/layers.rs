@@ -8,16 +8,46 @@ use scrimp::quant::GELU_SHIFT;
 
 use super::fpcs::{percentile, search};
 use super::quantizers::{Gelu, Kind, Parameters, Softmax};
+use crate::encoder::Dense;
 
-/// Heads of an attention: scores and values.
+/// One head of one input.
+#[derive(Debug)]
+pub struct Head {
+    /// `[query][key]`, before the softmax.
+    pub scores: Vec<f32>,
+    /// `[key][channel]`.
+    pub values: Vec<f32>,
+    /// Queries and keys.
+    pub rows: Rows,
+}
+
+impl Head {
+    fn channels(&self) -> usize {
+        self.values.len() / self.rows.cols()
+    }
+
+    /// The sum of squares of `(quantized - exact) v`.
+    fn error(&self, exact: &[f32], softmax: &Softmax) -> Result<f64> {
+        let mut y = self.scores.clone();
+        softmax.apply(&mut y, self.rows)?;
+        y.iter_mut().zip(exact).for_each(|(y, e)| *y -= e);
+        let channels = self.channels();
+        let (none, mut out) = (vec![0.0; channels], vec![0.0; self.rows.rows() * channels]);
+        let values = scrimp::nn::Linear::new(&self.values, &none, Rows::new(self.rows.cols(), channels)?)?;
+        values.run(&y, &mut out, self.rows.rows())?;
+        Ok(squares(&out))
+    }
+}
+
+fn squares(values: &[f32]) -> f64 {
+    values.iter().map(|&v| f64::from(v) * f64::from(v)).sum()
+}
+
+/// An attention, of all inputs.
 #[derive(Debug)]
 pub struct Attention {
-    /// `[head][query][key]`, before the softmax.
-    pub scores: Vec<f32>,
-    /// `[head][key][channel]`.
-    pub values: Vec<f32>,
-    /// Queries and keys of a head.
-    pub rows: Rows,
+    /// All heads that it is searched on.
+    pub heads: Vec<Head>,
 }
 
 /// Bases that are tried.
@@ -28,47 +58,21 @@ fn bases(kind: Kind, bits: u32) -> Vec<u32> {
 }
 
 impl Attention {
-    fn heads(&self) -> usize {
-        self.scores.len() / self.rows.elements()
+    fn outputs(&self) -> f64 {
+        self.heads.iter().map(|head| head.rows.rows() * head.channels()).sum::<usize>() as f64
     }
 
-    fn channels(&self) -> usize {
-        self.values.len() / (self.heads() * self.rows.cols())
-    }
-
-    /// The sum of squares of `(quantized - exact) v`.
-    fn error(&self, exact: &[f32], parameters: &Parameters) -> f64 {
+    fn error(&self, exact: &[Vec<f32>], parameters: &Parameters) -> f64 {
         let Ok(softmax) = Softmax::new(parameters) else { return f64::INFINITY };
-        let (cols, channels) = (self.rows.cols(), self.channels());
-        let heads = self.scores.par_chunks(self.rows.elements()).zip(exact.par_chunks(self.rows.elements()));
-        heads
-            .zip(self.values.par_chunks(cols * channels))
-            .map(|((scores, exact), values)| {
-                let mut y = scores.to_vec();
-                if softmax.apply(&mut y, self.rows).is_err() {
-                    return f64::INFINITY;
-                }
-                y.iter_mut().zip(exact).for_each(|(y, e)| *y -= e);
-                let mut sum = 0.0;
-                for row in y.chunks(cols) {
-                    let mut out = vec![0.0f32; channels];
-                    for (&y, v) in row.iter().zip(values.chunks(channels)) {
-                        if y.to_bits() << 1 != 0 {
-                            out.iter_mut().zip(v).for_each(|(out, v)| *out += y * v);
-                        }
-                    }
-                    sum += out.iter().map(|&out| f64::from(out) * f64::from(out)).sum::<f64>();
-                }
-                sum
-            })
-            .sum::<f64>()
+        let heads = self.heads.par_iter().zip(exact);
+        heads.map(|(head, exact)| head.error(exact, &softmax).unwrap_or(f64::INFINITY)).sum()
     }
 
     /// The error by base, for a plot: `(q, mean square error)`.
     #[must_use]
     pub fn curve(&self, kind: Kind, bits: u32) -> Vec<(f64, f64)> {
         let exact = self.exact();
-        let outputs = (self.heads() * self.rows.rows() * self.channels()) as f64;
+        let outputs = self.outputs();
         let all: Vec<u32> = (1..=137).collect();
         all.par_iter()
             .map(|&q| {
@@ -78,13 +82,14 @@ impl Attention {
             .collect()
     }
 
-    fn exact(&self) -> Vec<f32> {
-        let mut exact = self.scores.clone();
-        for head in exact.chunks_mut(self.rows.elements()) {
+    fn exact(&self) -> Vec<Vec<f32>> {
+        let softmax = |head: &Head| {
+            let mut exact = head.scores.clone();
             // The shape is the constructor's.
-            let _ = scrimp::softmax_f32_in_place(head, self.rows);
-        }
-        exact
+            let _ = scrimp::softmax_f32_in_place(&mut exact, head.rows);
+            exact
+        };
+        self.heads.iter().map(softmax).collect()
     }
 
     /// The best parameters and their mean square error.
@@ -92,10 +97,10 @@ impl Attention {
     /// # Errors
     /// If there is nothing to search.
     pub fn search(&self, kind: Kind, bits: u32) -> Result<(Parameters, f64)> {
-        ensure!(!self.scores.is_empty() && !self.values.is_empty(), "no scores or no values");
+        ensure!(!self.heads.is_empty(), "no scores or no values");
         let exact = self.exact();
         let of = |scale, q| Parameters { kind, bits, scale, q, zero_point: 0 };
-        let outputs = (self.heads() * self.rows.rows() * self.channels()) as f64;
+        let outputs = self.outputs();
         let (parameters, error) = match kind {
             Kind::AdaLog | Kind::Ours => {
                 let all = bases(kind, bits);
@@ -103,8 +108,9 @@ impl Attention {
                 errors.min_by(|a, b| a.1.total_cmp(&b.1)).context("no bases")?
             }
             Kind::Uniform | Kind::Log2 | Kind::LogSqrt2 => {
-                let most = exact.iter().copied().fold(0.0, f32::max);
-                let least = percentile(&exact, 99.0).max(f64::from(most) / 64.0);
+                let all = exact.concat();
+                let most = all.iter().copied().fold(0.0, f32::max);
+                let least = percentile(&all, 99.0).max(f64::from(most) / 64.0);
                 let steps = if kind == Kind::Uniform { f64::from((1u32 << bits) - 1) } else { 1.0 };
                 let range = least / steps..f64::from(most) / steps;
                 let found = search(&[()], range, 16, |scale, ()| self.error(&exact, &of(scale, 0)));
@@ -119,29 +125,31 @@ impl Attention {
 /// A linear layer behind a GELU.
 #[derive(Debug)]
 pub struct Linear {
-    /// Outputs of GELU, `[token][input]`.
-    pub inputs: Vec<f32>,
-    /// `[output][input]`.
-    pub weights: Vec<f32>,
-    /// Number of inputs.
-    pub width: usize,
+    inputs: Vec<f32>,
+    /// Without its bias.
+    layer: Dense,
 }
 
 impl Linear {
+    /// A layer of GELU's outputs, `[token][input]`, and weights, `[output][input]`.
+    #[must_use]
+    pub fn new(inputs: Vec<f32>, weights: Vec<f32>, width: usize) -> Self {
+        let outputs = weights.len() / width;
+        Self { inputs, layer: Dense::new(weights, vec![0.0; outputs]) }
+    }
+
     fn error(&self, parameters: &Parameters) -> f64 {
         let Ok(gelu) = Gelu::new(parameters) else { return f64::INFINITY };
-        self.inputs
-            .par_chunks(self.width)
-            .map(|x| {
-                let mut y = x.to_vec();
-                if gelu.apply(&mut y).is_err() {
-                    return f64::INFINITY;
-                }
-                y.iter_mut().zip(x).for_each(|(y, x)| *y -= x);
-                let dot = |w: &[f32]| w.iter().zip(&y).map(|(w, y)| w * y).sum::<f32>();
-                self.weights.chunks(self.width).map(|w| f64::from(dot(w)).powi(2)).sum::<f64>()
-            })
-            .sum()
+        let (width, outputs) = (self.layer.inputs(), self.layer.bias.len());
+        let error = |x: &[f32]| -> Result<f64> {
+            let (mut y, rows) = (x.to_vec(), x.len() / width);
+            gelu.apply(&mut y)?;
+            y.iter_mut().zip(x).for_each(|(y, x)| *y -= x);
+            let mut out = vec![0.0; rows * outputs];
+            self.layer.run(&y, &mut out, rows)?;
+            Ok(squares(&out))
+        };
+        self.inputs.par_chunks(32 * width).map(|x| error(x).unwrap_or(f64::INFINITY)).sum()
     }
 
     /// The best parameters and their mean square error.
@@ -149,8 +157,8 @@ impl Linear {
     /// # Errors
     /// If there is nothing to search.
     pub fn search(&self, kind: Kind, bits: u32) -> Result<(Parameters, f64)> {
-        ensure!(!self.inputs.is_empty() && !self.weights.is_empty(), "no inputs or no weights");
-        let outputs = (self.inputs.len() / self.width * (self.weights.len() / self.width)) as f64;
+        ensure!(!self.inputs.is_empty() && !self.layer.bias.is_empty(), "no inputs or no weights");
+        let outputs = (self.inputs.len() / self.layer.inputs() * self.layer.bias.len()) as f64;
         let positive: Vec<f32> = self.inputs.iter().copied().filter(|&x| x > 0.0).collect();
         let most = percentile(&positive, 100.0).max(1e-3);
         // Large outliers may be worth clipping: down to the 90th percentile of what is positive.

@@ -25,7 +25,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use safetensors::{Dtype, SafeTensors};
 use scrimp::Rows;
 
-use self::layers::{Attention, Linear};
+use self::layers::{Attention, Head, Linear};
 use self::plot::Curve;
 use self::quantizers::{Kind, Parameters};
 use crate::output;
@@ -135,16 +135,14 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 fn curves(layers: &[(String, Layer)], bits: u32) -> Vec<Curve> {
-    let attentions = layers.iter().filter_map(|(name, layer)| match layer {
-        Layer::Attention(layer) => Some((name, layer)),
+    let attentions = layers.iter().filter_map(|(_, layer)| match layer {
+        Layer::Attention(layer) => Some(layer),
         Layer::Linear(_) => None,
     });
     attentions
-        .flat_map(|(name, layer)| {
-            [(Kind::AdaLog, "the paper's codes"), (Kind::Ours, "anchored codes")].map(|(kind, words)| Curve {
-                name: format!("{name}: {words}, {bits} bits"),
-                points: layer.curve(kind, bits),
-            })
+        .flat_map(|layer| {
+            [(Kind::AdaLog, "the paper's codes"), (Kind::Ours, "anchored codes")]
+                .map(|(kind, words)| Curve { name: format!("{words}, {bits} bits"), points: layer.curve(kind, bits) })
         })
         .collect()
 }
@@ -215,14 +213,16 @@ fn read(path: &PathBuf) -> Result<Vec<(String, Layer)>> {
             };
             ensure!(heads == value_heads && keys == value_keys, "{name}: scores and values do not fit each other");
             let rows = Rows::new(*queries, *keys)?;
-            layers.push((name.to_owned(), Layer::Attention(Attention { scores, values, rows })));
+            let heads = scores.chunks(rows.elements()).zip(values.chunks(values.len() / heads));
+            let heads = heads.map(|(scores, values)| Head { scores: scores.to_vec(), values: values.to_vec(), rows });
+            layers.push((name.to_owned(), Layer::Attention(Attention { heads: heads.collect() })));
         } else if let Some(name) = full.strip_suffix(".gelu") {
             let ((shape, inputs), (weight_shape, weights)) = (tensor(full)?, tensor(&format!("{name}.weight"))?);
             let ([_, width], [_, inner]) = (shape.as_slice(), weight_shape.as_slice()) else {
                 return Err(anyhow!("{name}: inputs and weights must have two axes"));
             };
             ensure!(width == inner, "{name}: inputs and weights do not fit each other");
-            layers.push((name.to_owned(), Layer::Linear(Linear { inputs, weights, width: *width })));
+            layers.push((name.to_owned(), Layer::Linear(Linear::new(inputs, weights, *width))));
         }
     }
     ensure!(!layers.is_empty(), "{}: no tensor is named NAME.scores or NAME.gelu", path.display());

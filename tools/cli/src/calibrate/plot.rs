@@ -1,10 +1,11 @@
-//! The error against the base, as SVG text (the viewer brings its fonts) and as a picture without text.
+//! The error against the base, as SVG text (the viewer brings its fonts) and as a picture without text. A colour for each kind of
+//! codes, a line for each attention.
 
 use anyhow::{Result, anyhow};
 use image::{Rgb, RgbImage};
 use plotters::prelude::*;
 
-/// One curve: a name and points of base and error.
+/// One curve: a name, which curves share that have a colour, and points of base and error.
 pub struct Curve {
     /// What it shows.
     pub name: String,
@@ -28,6 +29,21 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(230, 159, 0),
 ];
 const SIZE: (u32, u32) = (860, 460);
+
+/// Curves with their colours; of those with one name the first comes with it.
+fn coloured(curves: &[Curve]) -> Vec<(&Curve, RGBColor, Option<&str>)> {
+    let mut names: Vec<&str> = Vec::new();
+    let mut all = Vec::new();
+    for curve in curves {
+        let known = names.iter().position(|name| *name == curve.name);
+        if known.is_none() {
+            names.push(&curve.name);
+        }
+        let colour = COLOURS[known.unwrap_or(names.len() - 1) % COLOURS.len()];
+        all.push((curve, colour, known.is_none().then_some(curve.name.as_str())));
+    }
+    all
+}
 
 fn extent(curves: &[Curve]) -> (f64, f64) {
     let errors = curves.iter().flat_map(|curve| &curve.points).map(|p| p.1).filter(|e| e.is_finite() && *e > 0.0);
@@ -64,17 +80,20 @@ fn draw(curves: &[Curve], text: &mut String) -> Result<(), Box<dyn core::error::
         .y_label_formatter(&|v| format!("{v:.0e}"))
         .x_label_formatter(&|v| format!("{v}"))
         .draw()?;
-    for (curve, colour) in curves.iter().zip(COLOURS.iter().cycle()) {
+    for (curve, colour, name) in coloured(curves) {
         let style = colour.stroke_width(2);
         let key = move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style);
         let points = curve.points.iter().copied().filter(|p| p.1.is_finite() && p.1 > 0.0);
-        axes.draw_series(LineSeries::new(points, style))?.label(&curve.name).legend(key);
+        let line = axes.draw_series(LineSeries::new(points, style))?;
+        if let Some(name) = name {
+            line.label(name).legend(key);
+        }
     }
     axes.configure_series_labels()
         .background_style(WHITE.mix(0.85))
         .border_style(BLACK.mix(0.3))
         .label_font(("sans-serif", 13))
-        .position(SeriesLabelPosition::UpperRight)
+        .position(SeriesLabelPosition::LowerRight)
         .draw()?;
     area.present()?;
     Ok(())
@@ -100,7 +119,7 @@ pub fn picture(curves: &[Curve]) -> Result<RgbImage> {
         let (_, y) = place(0.0, 10f64.powi(decade));
         (0..SIZE.0).for_each(|x| image.put_pixel(x, (y.round() as u32).min(SIZE.1 - 1), Rgb([200; 3])));
     }
-    for (curve, colour) in curves.iter().zip(COLOURS.iter().cycle()) {
+    for (curve, colour, _) in coloured(curves) {
         let points: Vec<_> = curve.points.iter().filter(|p| p.1.is_finite() && p.1 > 0.0).collect();
         for pair in points.windows(2) {
             let ((x0, y0), (x1, y1)) = (place(pair[0].0, pair[0].1), place(pair[1].0, pair[1].1));
@@ -116,4 +135,20 @@ pub fn picture(curves: &[Curve]) -> Result<RgbImage> {
         }
     }
     Ok(image)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Curve, coloured, svg};
+
+    #[test]
+    fn a_colour_and_an_entry_for_each_name() {
+        let curve = |name: &str| Curve { name: name.into(), points: vec![(1.0, 0.1), (2.0, 0.2)] };
+        let curves = ["paper", "anchored", "paper", "anchored"].map(curve);
+        let all = coloured(&curves);
+        assert_eq!(all.iter().map(|c| c.2).collect::<Vec<_>>(), [Some("paper"), Some("anchored"), None, None]);
+        assert!(all[0].1 == all[2].1 && all[1].1 == all[3].1 && all[0].1 != all[1].1);
+        let text = svg(&curves).expect("curves");
+        assert_eq!((text.matches("paper").count(), text.matches("anchored").count()), (1, 1));
+    }
 }

@@ -17,8 +17,8 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use scrimp::Rows;
 use scrimp::bits::{Weights, nest_planes};
 
+use crate::encoder::some_floats;
 use crate::output;
-use crate::transformer::some_floats;
 use description::Description;
 use integer::IntegerLayer;
 use ladder::{Choice, ladder};

@@ -3,6 +3,7 @@
 mod calibrate;
 mod convert;
 mod deblur;
+mod evaluate;
 mod models;
 mod pictures;
 mod quantize;

@@ -5,8 +5,8 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use scrimp::Rows;
 use scrimp::bits::{Weights, Width};
 use scrimp::nn::{LinearS8, QuantS8, Requant};
+use scrimp_cli::encoder::some_floats;
 use scrimp_cli::quantize::layer::{Affine, Rule, Scale, Settings, Source, quantize};
-use scrimp_cli::transformer::some_floats;
 
 use crate::Folder;
 

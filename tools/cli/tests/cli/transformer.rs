@@ -4,9 +4,10 @@ use std::path::Path;
 
 use safetensors::SafeTensors;
 use scrimp::bits::Width;
+use scrimp_cli::encoder::{Float, Layer, floats};
 use scrimp_cli::quantize::layer::Rule;
 use scrimp_cli::switching::{Plan, post_training};
-use scrimp_cli::transformer::{Float, Layer, Transformer, classes, floats};
+use scrimp_cli::transformer::{Transformer, classes};
 
 fn workspace() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
