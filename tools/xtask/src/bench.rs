@@ -277,20 +277,21 @@ pub(crate) fn bits() -> Result<String> {
 /// The committed times of 8-bit layers beside the rival's, for the README.
 pub(crate) fn linear_table() -> Result<String> {
     let times = times(HOST_LINEAR)?;
-    let rival =
-        |kernel: &str, n: f64| times.iter().find(|time| time.peer.is_some() && time.kernel == kernel && time.n == n);
+    // Sizes are whole numbers.
+    let find = |is_rival: bool, kernel: &str, n: u64| {
+        times.iter().find(|t| t.peer.is_some() == is_rival && t.kernel == kernel && t.n as u64 == n)
+    };
+    let ours = times.iter().filter(|time| time.kernel == "linear_s8" && time.peer.is_none());
+    let sizes: Vec<u64> = ours.map(|time| time.n as u64).collect();
     let mut text = String::from("| | |");
-    let sizes: Vec<f64> =
-        times.iter().filter(|time| time.kernel == "linear_s8" && time.peer.is_none()).map(|t| t.n).collect();
     sizes.iter().for_each(|n| text += &format!(" {n} |"));
     text += &format!("\n| --- | --- |{}\n", " --- |".repeat(sizes.len()));
     for (rows, suffix) in [("as many rows", ""), ("one row", "_vector")] {
         for (what, kernel) in [("to 8 bits", "linear_s8"), ("to the sums", "linear_s8_sums")] {
             text += &format!("| {rows} | {what} |");
             for &n in &sizes {
-                let kernel = format!("{kernel}{suffix}");
-                let ours = times.iter().find(|time| time.peer.is_none() && time.kernel == kernel && time.n == n);
-                let theirs = rival(&format!("linear_s8{suffix}"), n);
+                let ours = find(false, &format!("{kernel}{suffix}"), n);
+                let theirs = find(true, &format!("linear_s8{suffix}"), n);
                 let (ours, theirs) = ours.zip(theirs).with_context(|| format!("{HOST_LINEAR} has not all of {n}"))?;
                 text += &format!(" {:.2} |", theirs.value / ours.value);
             }
