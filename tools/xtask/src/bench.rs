@@ -95,7 +95,7 @@ pub(crate) fn check(board: &Board) -> Result<()> {
 }
 
 fn count(board: &Board) -> Result<Vec<Record>> {
-    let program = board.build_example("bench")?;
+    let program = board.build_any("bench", "")?;
     let run = board.run(&program, &[""; 0], LIMIT)?.check()?;
     let rustc = Toolchain::for_target(&board.target)?.version()?;
     let command = format!("cargo xtask bench --overwrite --board {}", board.name);

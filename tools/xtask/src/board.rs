@@ -141,6 +141,11 @@ impl Board {
             self.name,
             there.join(", ")
         );
+        self.build_any(example, part)
+    }
+
+    /// Also builds an example that is not on this board's list.
+    pub(crate) fn build_any(&self, example: &str, part: &str) -> Result<PathBuf> {
         let mut cargo = self.cargo("build")?;
         cargo.args(["-p", "scrimp", "--example", example]);
         let mut what = format!("build {example} for {}", self.name);
