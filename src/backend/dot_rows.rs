@@ -626,9 +626,16 @@ fn two(sum: i32, x0: i8, x1: i8, w: u8) -> i32 {
 /// Rows of two planes, an even number of weights in each.
 #[inline(always)]
 fn plane_rows(codes: &Codes<'_>, (high, low): (&[u8], &[u8]), x: &[i8], sums: &mut [i32]) {
-    let bytes = (x.len() / 2).max(1);
     let (pairs, _) = x.as_chunks::<2>();
-    for ((high, low), sum) in high.chunks_exact(bytes).zip(low.chunks_exact(bytes)).zip(sums) {
+    // Not two zipped `chunks_exact`, whose division LLVM does not always see to be by more than 0.
+    let (mut highs, mut lows) = (high, low);
+    for sum in sums {
+        let (Some((high, next_high)), Some((low, next_low))) =
+            (highs.split_at_checked(pairs.len()), lows.split_at_checked(pairs.len()))
+        else {
+            return;
+        };
+        (highs, lows) = (next_high, next_low);
         for ((&[x0, x1], &high), &low) in pairs.iter().zip(high).zip(low) {
             let (even, odd) = (codes.of_planes(high & 15, low & 15), codes.of_planes(high >> 4, low >> 4));
             *sum = sum.wrapping_add(i32::from(x0) * i32::from(even)).wrapping_add(i32::from(x1) * i32::from(odd));
