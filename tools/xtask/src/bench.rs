@@ -244,12 +244,12 @@ fn times(path: &str) -> Result<Vec<Time>> {
 
 /// The committed counts of square layers side by side, for the README.
 pub(crate) fn bits() -> Result<String> {
-    let boards = ["microbit", "mps2-an385", "mps2-an386", "mps3-an547"].map(Board::find);
+    let boards = ["microbit", "mps2-an385", "mps2-an386", "mps3-an547", "virt-a53"].map(Board::find);
     let boards = boards.into_iter().collect::<Result<Vec<_>>>()?;
     let records = boards.iter().map(committed).collect::<Result<Vec<_>>>()?;
     let mut text = String::from("| weights |");
     boards.iter().for_each(|board| text += &format!(" {} ({}) |", board.name, board.backend));
-    text += "\n| --- | --- | --- | --- | --- |\n";
+    text += "\n| --- | --- | --- | --- | --- | --- |\n";
     for (weights, kernel) in [
         ("8 bits", "linear_s8"),
         ("4 bits", "linear_s4"),
