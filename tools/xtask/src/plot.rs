@@ -1,4 +1,4 @@
-//! Line charts with logarithmic axes as SVG text, the same on every machine: no font is read, the viewer brings its own.
+//! Line charts, with logarithmic axes where the range is wide, as SVG text, the same on every machine: no font is read, the viewer brings its own.
 
 use core::ops::Range;
 
@@ -44,13 +44,15 @@ pub(crate) fn svg(chart: &Chart<'_>, curves: &[Curve]) -> Result<String> {
     let x = extent(points().map(|p| p.0)).context("nothing to draw")?;
     let y = extent(points().map(|p| p.1).chain(chart.bound.map(|bound| bound.1))).context("nothing to draw")?;
     let mut text = String::new();
-    let drawn = if y.end < 2.0 * y.start {
-        // A narrow range shows nothing on a logarithmic axis.
-        let room = 0.1 * (y.end - y.start);
-        let y = y.start - room..y.end + room;
-        draw(chart, curves, &x, x.clone().log_scale(), y, &mut text)
-    } else {
-        draw(chart, curves, &x, x.clone().log_scale(), (y.start / 1.3..y.end * 1.3).log_scale(), &mut text)
+    // A narrow range shows nothing on a logarithmic axis, and one below a decade has hardly a number on it.
+    let room = 0.1 * (y.end - y.start);
+    let drawn = match (x.end < 10.0 * x.start, y.end < 2.0 * y.start) {
+        (true, true) => draw(chart, curves, &x, x.clone(), y.start - room..y.end + room, &mut text),
+        (false, true) => draw(chart, curves, &x, x.clone().log_scale(), y.start - room..y.end + room, &mut text),
+        (true, false) => draw(chart, curves, &x, x.clone(), (y.start / 1.3..y.end * 1.3).log_scale(), &mut text),
+        (false, false) => {
+            draw(chart, curves, &x, x.clone().log_scale(), (y.start / 1.3..y.end * 1.3).log_scale(), &mut text)
+        }
     };
     drawn.map_err(|error| anyhow!("{error}"))?;
     Ok(text + "\n")

@@ -13,8 +13,8 @@ use crate::{setup, workspace};
 const RECORD: &str = "tests/expected/bits.json";
 pub(crate) const PLOT: &str = "tests/expected/switching.svg";
 /// Curves of the plot; the table has all methods.
-const DRAWN: [&str; 6] =
-    ["joint", "separate", "joint floor", "post-training", "post-training floor, plain", "joint, mixed"];
+const DRAWN: [&str; 7] =
+    ["joint", "separate", "joint floor", "post-training", "post-training floor, plain", "joint, mixed", "joint, HASB"];
 const WIDTHS: [u32; 5] = [8, 6, 4, 3, 2];
 
 #[derive(Deserialize, Serialize)]
