@@ -2,7 +2,7 @@
 //! time share each activation, in registers.
 //!
 //! One product an instruction, so loads are what can be saved: with the step behind the load (`ldrsb t, [w], #1`) a product
-//! takes 2.4 instructions, with nibbles 2.9. LLVM spills what four sums and five pointers need, and takes 3.4 and 3.9.
+//! takes 2.4 instructions, with nibbles 2.9. LLVM spills what four sums and five pointers need.
 //! Counts are in `backend/scalar.md`. A Cortex-M0 has neither these loads nor the registers: it runs the portable loops.
 //!
 //! Naked functions do not get the target's features from the compiler, hence `.arch` in each.

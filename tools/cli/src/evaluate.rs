@@ -25,6 +25,7 @@ use crate::dataset::{Dataset, FOLDER, PIXELS, Split};
 use crate::encoder::{Dense, Encoder, Hooks, Layer};
 use crate::kept::Kept;
 use crate::output;
+use crate::paired::paired;
 use crate::pretrained::{self, Input, Pretrained};
 use crate::transformer::{Transformer, classes};
 
@@ -478,15 +479,6 @@ fn there(path: &Path) -> Result<Vec<Record>> {
     }
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} holds no figures of evaluate", path.display()))
-}
-
-/// The mean difference and its standard error.
-fn paired(a: &[bool], b: &[bool]) -> (f64, f64) {
-    let n = a.len().max(1) as f64;
-    let differences = || a.iter().zip(b).map(|(&a, &b)| f64::from(i8::from(a) - i8::from(b)));
-    let mean = differences().sum::<f64>() / n;
-    let variance = differences().map(|d| (d - mean).powi(2)).sum::<f64>() / n;
-    (mean, (variance / n).sqrt())
 }
 
 fn percent(share: f64) -> f64 {

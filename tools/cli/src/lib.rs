@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod inspect;
 pub mod kept;
 pub mod output;
+pub mod paired;
 pub mod picture;
 pub mod pretrained;
 pub mod quantize;

@@ -18,6 +18,7 @@ use crate::dataset::{Dataset, FOLDER, Split};
 use crate::encoder::{Dense, Float, Hooks, Layer, codes, floats};
 use crate::kept::Kept;
 use crate::output;
+use crate::paired::paired;
 use crate::quantize::integer::IntegerLayer;
 use crate::quantize::ladder::{Choice, hull, ladder};
 use crate::quantize::layer::{Affine, QuantizedLayer, Rule, Scale, Settings, Source, cover_outputs, quantize};
@@ -217,7 +218,7 @@ pub fn measure(options: &Options) -> Result<Measured> {
         for width in WIDTHS {
             let bits = width.bits();
             let (Some(a), Some(b)) = (find(first, bits), find(second, bits)) else { continue };
-            let (difference, error) = paired(a, b);
+            let (difference, error) = in_points(a, b);
             let tie = difference.abs() < 2.0 * error || difference == 0.0;
             measured.pairs.push(Pair { bits, first: first.into(), second: second.into(), difference, error, tie });
         }
@@ -227,7 +228,7 @@ pub fn measure(options: &Options) -> Result<Measured> {
 
 impl Measured {
     fn push(&mut self, method: &str, bits: f64, answers: &[bool], base: &[bool], (flash, packed): (usize, usize)) {
-        let (difference, error) = paired(answers, base);
+        let (difference, error) = in_points(answers, base);
         let accuracy = share(answers);
         eprintln!("{method:28} {bits:4.1} bits {accuracy:6.2} % {difference:+.2} +- {error:.2} {flash} B ({packed} B)");
         self.rows.push(Row {
@@ -276,13 +277,10 @@ fn share(right: &[bool]) -> f64 {
     100.0 * right.iter().filter(|&&r| r).count() as f64 / right.len().max(1) as f64
 }
 
-/// Mean and standard error of the difference of two methods on the same pictures, in points.
-fn paired(a: &[bool], b: &[bool]) -> (f64, f64) {
-    let count = a.len().max(1) as f64;
-    let differences = || a.iter().zip(b).map(|(&a, &b)| f64::from(i8::from(a) - i8::from(b)));
-    let mean = differences().sum::<f64>() / count;
-    let variance = differences().map(|d| (d - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
-    (100.0 * mean, 100.0 * (variance / count).sqrt())
+/// [`paired`] in points.
+fn in_points(a: &[bool], b: &[bool]) -> (f64, f64) {
+    let (mean, error) = paired(a, b);
+    (100.0 * mean, 100.0 * error)
 }
 
 fn right(net: &Transformer, hooks: &impl Hooks, test: &Dataset) -> Result<Vec<bool>> {
