@@ -8,15 +8,21 @@ use scrimp::lmdvit::LmdVit;
 
 use crate::blob::Bytes;
 use crate::description::Description;
-use crate::output;
+use crate::{inspect_tflite, output};
 
 /// The command.
 ///
 /// # Errors
 /// If the file is no model.
 pub fn run(path: &Path, tensors: bool) -> Result<()> {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    if path.extension().is_some_and(|extension| extension == "tflite") {
+        let file = std::fs::read(path).with_context(|| path.display().to_string())?;
+        output::print(&inspect_tflite::text(&name, &file).with_context(|| path.display().to_string())?);
+        return Ok(());
+    }
     let bytes = Bytes::open(path)?;
-    let text = text(&bytes, &path.file_stem().unwrap_or_default().to_string_lossy(), tensors);
+    let text = text(&bytes, &name, tensors);
     output::print(&text.with_context(|| format!("{}", path.display()))?);
     Ok(())
 }

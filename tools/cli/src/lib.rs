@@ -1,9 +1,10 @@
-//! What the `scrimp` binary does, as functions: models in and out, pictures in and out, test vectors.
+//! What the `scrimp` binary does, as functions: models in and out, pictures in and out, test vectors, users' networks.
 
 pub mod bench;
 pub mod blob;
 pub mod calibrate;
 pub mod calibration;
+pub mod check;
 pub mod classify;
 pub mod convert;
 pub mod dataset;
@@ -12,6 +13,7 @@ pub mod description;
 pub mod encoder;
 pub mod evaluate;
 pub mod inspect;
+pub mod inspect_tflite;
 pub mod kept;
 pub mod output;
 pub mod paired;
@@ -19,5 +21,6 @@ pub mod picture;
 pub mod pretrained;
 pub mod quantize;
 pub mod replay;
+pub mod run;
 pub mod switching;
 pub mod transformer;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use scrimp_cli::{bench, calibrate, classify, convert, deblur, evaluate, inspect, quantize, replay, switching};
+use scrimp_cli::{
+    bench, calibrate, check, classify, convert, deblur, evaluate, inspect, quantize, replay, run, switching,
+};
 
 /// Models and pictures for the scrimp inference library.
 #[derive(Parser)]
@@ -25,7 +27,27 @@ enum Command {
         #[arg(long, default_value = "")]
         prefix: String,
     },
-    /// Show what is in a model
+    /// Run a .tflite model on the host beside golden tensors; exit code 1 if any byte differs
+    Check {
+        /// MODEL.tflite GOLDEN.safetensors
+        #[arg(num_args = 2, value_names = ["MODEL", "GOLDEN"], required_unless_present = "cases")]
+        files: Vec<PathBuf>,
+        /// A file of single-operator models with their inputs and outputs
+        #[arg(long, value_name = "FILE.safetensors", conflicts_with = "files")]
+        cases: Option<PathBuf>,
+    },
+    /// Run a .tflite model on the host
+    Run {
+        /// The model
+        model: PathBuf,
+        /// For each input an array (.npy), a picture (.png, .jpg) or raw bytes; or one .safetensors file with in0, in1, ...
+        #[arg(required = true)]
+        inputs: Vec<PathBuf>,
+        /// Write the outputs here, as safetensors
+        #[arg(short, long, value_name = "FILE.safetensors")]
+        output: Option<PathBuf>,
+    },
+    /// Show what is in a model, .scrimp or .tflite
     Inspect {
         /// The model
         model: PathBuf,
@@ -65,6 +87,18 @@ fn main() -> ExitCode {
             [from, description, to] => convert::run(from, description, to, &prefix),
             _ => unreachable!("clap counts them"),
         },
+        Command::Check { files, cases } => {
+            let result = match (cases, files.as_slice()) {
+                (Some(file), _) => check::cases(&file),
+                (None, [model, golden]) => check::model(model, golden),
+                _ => unreachable!("clap counts them"),
+            };
+            match result {
+                Ok(false) => return ExitCode::FAILURE,
+                result => result.map(drop),
+            }
+        }
+        Command::Run { model, inputs, output } => run::run(&model, &inputs, output.as_deref()),
         Command::Inspect { model, tensors } => inspect::run(&model, tensors),
         Command::Calibrate(options) => calibrate::run(&options),
         Command::Evaluate(options) => evaluate::run(&options),

@@ -1,0 +1,65 @@
+//! Operators, one file a family: how each is lowered, run on the host and written as code.
+
+mod fully_connected;
+mod softmax;
+
+use anyhow::{Result, bail};
+
+use crate::lower::{Cx, Lowered};
+use crate::op::{Fused, Op};
+
+/// Makes a kernel of a node.
+///
+/// # Errors
+/// If it is one that we do not run, or its tensors are not what it needs.
+pub(crate) fn lower(cx: &Cx<'_>) -> Result<Lowered> {
+    match &cx.node.op {
+        Op::FullyConnected { activation, shuffled } => fully_connected::lower(cx, *activation, *shuffled),
+        Op::Softmax { beta } => softmax::lower(cx, *beta),
+        // The shape is the output's; the shape input, which may be stale or absent, is not looked at.
+        Op::Reshape | Op::Squeeze | Op::ExpandDims => Ok(Lowered::Alias(cx.input(0)?)),
+        Op::Other { code, .. } => bail!("{}", unsupported(*code)),
+        _ => bail!("this operator is not supported yet"),
+    }
+}
+
+/// Why, and what would help.
+fn unsupported(code: i32) -> &'static str {
+    match code {
+        // IF, WHILE, CALL.
+        118 | 119 | 31 => "control flow is not supported: convert a model whose graph is fixed",
+        32 => "custom operators are not supported: compute it outside the model, or replace it by built-in operators",
+        7 | 10 | 16 | 24 | 35 | 46 | 52 => {
+            "this recurrent or look-up operator is not supported: unroll it, or use UNIDIRECTIONAL_SEQUENCE_LSTM"
+        }
+        _ => "this operator is not supported: replace it in the model, or end the model before it",
+    }
+}
+
+/// The codes that an activation leaves, of an output of this scale and zero point and a type from `least` to `most`.
+///
+/// # Errors
+/// For an activation that is no clamp.
+pub(crate) fn activation_range(
+    activation: Fused,
+    (scale, zero_point): (f32, i32),
+    least: i32,
+    most: i32,
+) -> Result<(i32, i32)> {
+    // In f32 and half away from zero, as TFLite does.
+    let code = |real: f32| zero_point.saturating_add((real / scale).round() as i32);
+    let (min, max) = match activation {
+        Fused::None => (least, most),
+        Fused::Relu => (code(0.0), most),
+        Fused::Relu6 => (code(0.0), code(6.0)),
+        Fused::ReluN1To1 => (code(-1.0), code(1.0)),
+        Fused::Tanh | Fused::SignBit | Fused::Other(_) => {
+            bail!("its fused activation ({activation:?}) is not supported")
+        }
+    };
+    let (min, max) = (min.max(least), max.min(most));
+    if min > max {
+        bail!("its activation ({activation:?}) leaves no output with scale {scale} and zero point {zero_point}");
+    }
+    Ok((min, max))
+}
