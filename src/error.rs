@@ -162,6 +162,8 @@ pub enum Arg {
     Plans,
     /// Layers that a governor chooses widths for.
     Layers,
+    /// Number of channels.
+    Channels,
 }
 
 /// Rules of a network configuration that an [`Error`] can name.
@@ -326,6 +328,7 @@ impl Arg {
             Self::Batch => "batch",
             Self::Plans => "plans",
             Self::Layers => "layers",
+            Self::Channels => "channels",
         }
     }
 }

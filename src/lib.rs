@@ -33,6 +33,7 @@ pub mod softmax;
 pub mod trace;
 
 pub use error::Error;
+pub use fixedpoint::Quantization;
 pub use shape::Rows;
 #[cfg(feature = "fixed")]
 pub use softmax::softmax_q;

@@ -1,6 +1,7 @@
 //! Layers, tokens in rows: `x[token][channel]`, one file per layer; weights `[input][output]` in f32, `[output][input]` in
 //! integers; attention also in integers, with AdaLog codes.
 
+mod activation;
 pub(crate) mod attention;
 mod attention_adalog;
 mod batch_matmul;
@@ -14,6 +15,7 @@ pub(crate) mod matmul;
 mod norm;
 mod requant;
 
+pub use activation::Activation;
 pub use attention_adalog::{AttentionAdaLog, AttentionScales, CodeForm, attend_adalog, attend_adalog_on};
 pub use batch_matmul::{BatchMatMulS8, BatchMatMulS16, BatchShape};
 pub use depthwise::Padding;

@@ -2,13 +2,16 @@
 
 use core::hint::black_box;
 
-use scrimp::Rows;
 use scrimp::backend::Dispatch;
-use scrimp::nn::{LayerNorm, Linear, gelu_f32_in_place, gelu_f32_in_place_on};
+use scrimp::nn::{Activation, LayerNorm, Linear, gelu_f32_in_place, gelu_f32_in_place_on};
+use scrimp::{Quantization, Rows};
 
 use crate::{on_each_backend, slice, slice_mut};
 
 pub(crate) fn calls() {
+    let output = Quantization::new(black_box(0.1), black_box(3));
+    let activation = black_box(Activation::Relu6);
+    black_box((Activation::range_s8(activation, output), Activation::range_s16(activation, output)));
     let mut y = [0.0; 16];
     gelu_f32_in_place(slice_mut(&mut y));
     if let Some(linear) = linear() {
