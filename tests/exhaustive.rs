@@ -17,7 +17,7 @@ fn ulp(y: f32, reference: f64) -> f64 {
 struct Exp(f32);
 impl scrimp::backend::Kernel for Exp {
     type Output = [f32; 2];
-    fn run<B: scrimp::backend::Backend>(self, b: B) -> [f32; 2] {
+    fn eval<B: scrimp::backend::Backend>(self, b: B) -> [f32; 2] {
         [exp(b, self.0), sigmoid(b, self.0)]
     }
 }
@@ -27,7 +27,7 @@ fn sweep<D: Dispatch>(d: D) {
     // -0.0 down to where the result is the smallest normal number.
     for bits in ((-0.0f32).to_bits()..=(-87.336_54f32).to_bits()).step_by(step()) {
         let x = f32::from_bits(bits);
-        let error = ulp(d.run(Exp(x))[0], f64::from(x).exp());
+        let error = ulp(d.dispatch(Exp(x))[0], f64::from(x).exp());
         if error > worst.0 {
             worst = (error, x);
         }
@@ -36,15 +36,15 @@ fn sweep<D: Dispatch>(d: D) {
     assert!(worst.0 <= 2.0, "exp({}) is off by {} ULP", worst.1, worst.0);
 
     for x in [-87.4, -100.0, -1e30, f32::MIN, f32::NEG_INFINITY] {
-        assert_eq!(d.run(Exp(x))[0].to_bits(), 0, "exp({x})");
+        assert_eq!(d.dispatch(Exp(x))[0].to_bits(), 0, "exp({x})");
     }
-    assert_eq!(d.run(Exp(0.0))[0].to_bits(), 1.0f32.to_bits());
-    assert!(d.run(Exp(f32::NAN)).iter().all(|v| v.is_nan()));
+    assert_eq!(d.dispatch(Exp(0.0))[0].to_bits(), 1.0f32.to_bits());
+    assert!(d.dispatch(Exp(f32::NAN)).iter().all(|v| v.is_nan()));
 
     for i in -120_000..=120_000 {
         let x = i as f32 / 1000.0;
         let reference = 1.0 / (1.0 + (-f64::from(x)).exp());
-        let error = (f64::from(d.run(Exp(x))[1]) - reference).abs();
+        let error = (f64::from(d.dispatch(Exp(x))[1]) - reference).abs();
         assert!(error <= 2e-7, "sigmoid({x}) is off by {error:e}");
     }
 }
@@ -52,7 +52,7 @@ fn sweep<D: Dispatch>(d: D) {
 struct ExtExp(f32);
 impl scrimp::backend::Kernel for ExtExp {
     type Output = (f32, f32);
-    fn run<B: scrimp::backend::Backend>(self, b: B) -> (f32, f32) {
+    fn eval<B: scrimp::backend::Backend>(self, b: B) -> (f32, f32) {
         ext_exp(b, self.0)
     }
 }
@@ -62,7 +62,7 @@ fn sweep_ext<D: Dispatch>(d: D) {
     let mut worst = (0.0, 0.0);
     for bits in (1e-9f32.to_bits()..=256.0f32.to_bits()).step_by(step()) {
         for x in [f32::from_bits(bits), -f32::from_bits(bits)] {
-            let (m, n) = d.run(ExtExp(x));
+            let (m, n) = d.dispatch(ExtExp(x));
             let error = ulp(m, (f64::from(x) - f64::from(n) * core::f64::consts::LN_2).exp());
             if error > worst.0 {
                 worst = (error, x);

@@ -10,18 +10,18 @@ use crate::shape::Rows;
 /// `code = (distance * factor + 2^(shift - 1)) >> shift`, at most 15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct CodeStep {
+pub(crate) struct CodeStep {
     /// Not negative.
-    pub factor: i32,
+    pub(crate) factor: i32,
     /// 1 to 31; at 31 the factor is below 2^30.
-    pub shift: u32,
+    pub(crate) shift: u32,
 }
 
 impl CodeStep {
     /// The code, not yet cut to 15, of a distance that is not negative.
     #[inline(always)]
     #[must_use]
-    pub const fn code(self, distance: i32) -> u32 {
+    pub(crate) const fn code(self, distance: i32) -> u32 {
         let half = 1i64.wrapping_shl(self.shift.wrapping_sub(1));
         ((distance as i64 * self.factor as i64).wrapping_add(half).wrapping_shr(self.shift)) as u32
     }
@@ -44,15 +44,15 @@ impl CodeStep {
 /// `y = ((x - offset) factor / 2^31 to nearest) / 2^shift to nearest + zero_point`, cut to i8; ties upwards both times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Requantize {
+pub(crate) struct Requantize {
     /// Is taken off first, modulo 2^32.
-    pub offset: i32,
+    pub(crate) offset: i32,
     /// Not negative.
-    pub factor: i32,
+    pub(crate) factor: i32,
     /// 1 to 31.
-    pub shift: u32,
+    pub(crate) shift: u32,
     /// Is added last.
-    pub zero_point: i8,
+    pub(crate) zero_point: i8,
 }
 
 impl Requantize {
@@ -67,7 +67,7 @@ impl Requantize {
 }
 
 /// Below this maximum the distance of a masked logit, `i32::MIN`, no longer says so.
-pub const LEAST_MAX: i32 = -(1 << 30);
+pub(crate) const LEAST_MAX: i32 = -(1 << 30);
 
 /// Keys in multiples of this many.
 pub(crate) const KEY_GROUP: usize = 8;
@@ -94,7 +94,7 @@ pub(crate) const fn values_words(keys: usize, width: usize) -> usize {
 pub(crate) const PLAIN: u8 = 0;
 
 /// What a backend can speed up in attention by codes. Every backend gives the same numbers.
-pub trait CodeRows: Copy {
+pub(crate) trait CodeRows: Copy {
     /// The order of packed keys and values.
     const LAYOUT: u8 = PLAIN;
 

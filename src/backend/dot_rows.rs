@@ -174,7 +174,7 @@ pub(crate) enum Data<'a> {
 /// Having one tells you that the data is as long as the shape asks for (a lower plane may be empty), and that neither
 /// side of the shape is zero.
 #[derive(Clone, Copy, Debug)]
-pub struct Codes<'a> {
+pub(crate) struct Codes<'a> {
     data: Data<'a>,
     outputs: usize,
     depth: usize,
@@ -312,7 +312,7 @@ const fn packed(words: &[u32], place: Place, nibble: bool) -> u8 {
 
 /// What becomes of the sums.
 #[derive(Clone, Copy, Debug)]
-pub struct OutputsS8<'a> {
+pub(crate) struct OutputsS8<'a> {
     /// Added to the sum of each output.
     pub(crate) bias: &'a [i32],
     /// Mantissa of each output's multiplier.
@@ -357,7 +357,7 @@ impl OutputsS8<'_> {
 ///
 /// Having one tells you that there is a bias, a mantissa and a shift for each output.
 #[derive(Clone, Copy, Debug)]
-pub struct LayerS8<'a> {
+pub(crate) struct LayerS8<'a> {
     codes: Codes<'a>,
     filter_offset: i32,
     outputs: OutputsS8<'a>,
@@ -377,7 +377,7 @@ impl<'a> LayerS8<'a> {
     /// The weights.
     #[inline(always)]
     #[must_use]
-    pub const fn codes(&self) -> &Codes<'a> {
+    pub(crate) const fn codes(&self) -> &Codes<'a> {
         &self.codes
     }
 
@@ -394,7 +394,7 @@ impl<'a> LayerS8<'a> {
 
 /// A fully connected layer on 16-bit activations, checked.
 #[derive(Clone, Copy, Debug)]
-pub struct LayerS16<'a> {
+pub(crate) struct LayerS16<'a> {
     pub(crate) codes: Codes<'a>,
     pub(crate) bias: &'a [i64],
     pub(crate) mantissa: &'a [i32],
@@ -404,7 +404,7 @@ pub struct LayerS16<'a> {
 }
 
 /// What a backend can speed up in products with stored weights. Every backend gives the same bytes.
-pub trait DotRows: Copy {
+pub(crate) trait DotRows: Copy {
     /// Each row of `x` through the layer into a row of `y`.
     #[inline(always)]
     fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {

@@ -5,7 +5,7 @@ use super::{InOut, LANES, fold, larger};
 use crate::math::{Arith, Ext, ext_exp};
 
 /// What a backend can speed up in rows of f32.
-pub trait F32Rows: Arith {
+pub(crate) trait F32Rows: Arith {
     /// The largest element; `-inf` for an empty slice. A NaN is skipped: whoever needs it must meet it again.
     #[inline(always)]
     fn max_f32(self, x: &[f32]) -> f32 {

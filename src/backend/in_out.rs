@@ -12,7 +12,7 @@ use core::slice;
 /// Having one tells you: both are valid for its number of elements, and either they do not overlap or they are one.
 /// Whoever reads element `i` must do so before element `i` is written.
 #[derive(Debug)]
-pub struct InOut<'a, X, Y = X> {
+pub(crate) struct InOut<'a, X, Y = X> {
     x: *const X,
     y: *mut Y,
     len: usize,
@@ -23,7 +23,7 @@ pub struct InOut<'a, X, Y = X> {
 impl<'a, X: Copy, Y: Copy> InOut<'a, X, Y> {
     /// Two rows; the longer one is cut to the other's length.
     #[inline(always)]
-    pub fn apart(x: &'a [X], y: &'a mut [Y]) -> Self {
+    pub(crate) fn apart(x: &'a [X], y: &'a mut [Y]) -> Self {
         Self {
             x: x.as_ptr(),
             y: y.as_mut_ptr(),
@@ -129,7 +129,7 @@ impl<'a, X: Copy, Y: Copy> InOut<'a, X, Y> {
 impl<'a, X: Copy> InOut<'a, X, X> {
     /// One row that is overwritten.
     #[inline(always)]
-    pub fn in_place(row: &'a mut [X]) -> Self {
+    pub(crate) fn in_place(row: &'a mut [X]) -> Self {
         let y = row.as_mut_ptr();
         Self { x: y, y, len: row.len(), lives: PhantomData }
     }

@@ -1,8 +1,8 @@
-//! Instruction sets: a token each, the primitives they speed up, and the choice between them.
+//! Instruction sets: a token each, and the choice between them.
 //!
 //! A [`Backend`] is a zero-sized token that exists only where its instruction set may be used: having one is the proof.
-//! A [`Kernel`] is a piece of work with one generic [`Kernel::run`]; every token recompiles that one body under its own
-//! instruction set ([`Dispatch::run`]), so a backend is useful before it overrides anything. [`Auto`] takes the best
+//! A [`Kernel`] is a piece of work with one generic [`Kernel::eval`]; every token recompiles that one body under its own
+//! instruction set ([`Dispatch::dispatch`]), so a backend is useful before it overrides anything. [`Auto`] takes the best
 //! one: on x86 with feature `std` at run time, elsewhere at compile time, where it costs nothing.
 //!
 //! ```
@@ -10,16 +10,26 @@
 //! struct Name;
 //! impl Kernel for Name {
 //!     type Output = &'static str;
-//!     fn run<B: Backend>(self, _: B) -> &'static str { B::NAME }
+//!     fn eval<B: Backend>(self, _: B) -> &'static str { B::NAME }
 //! }
-//! assert_eq!(Scalar.run(Name), "scalar");
-//! println!("this machine runs {}", Auto.run(Name));
+//! assert_eq!(Scalar.dispatch(Name), "scalar");
+//! println!("this machine runs {}", Auto.dispatch(Name));
 //! ```
 //!
 //! A token cannot be forged:
 //!
 //! ```compile_fail
 //! let token = scrimp::backend::Avx2(());
+//! ```
+//!
+//! Nor can a primitive be called or replaced from outside (`tests/closed.rs` has more of these):
+//!
+//! ```compile_fail
+//! struct Max<'a>(&'a [i8]);
+//! impl scrimp::backend::Kernel for Max<'_> {
+//!     type Output = i8;
+//!     fn eval<B: scrimp::backend::Backend>(self, b: B) -> i8 { b.max_s8(self.0) }
+//! }
 //! ```
 //!
 //! `--cfg scrimp_backend="scalar"` (or `dsp`, `helium`, `neon`, `avx2`, `avx512`) in `RUSTFLAGS` forces the choice; a
@@ -40,17 +50,18 @@ mod stable_vector;
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod wide;
-pub use code_rows::{CodeRows, CodeStep, LEAST_MAX, Requantize};
-pub(crate) use code_rows::{KEY_CHANNELS, KEY_GROUP, PLAIN, VALUE_CHANNELS, VALUE_KEYS, keys_words, values_words};
-pub use dot_rows::{Codes, DotRows, Format, LayerS8, LayerS16, Layout, OutputsS8};
-pub(crate) use dot_rows::{Data, masked, row_term};
-pub use f32_rows::F32Rows;
-pub use in_out::InOut;
-pub use q_rows::QRows;
-pub(crate) use s8_rows::HALF_Q19;
-pub use s8_rows::{Quotient, S8Row, S8Rows, S8Values, Weights};
+pub(crate) use code_rows::{
+    CodeRows, CodeStep, KEY_CHANNELS, KEY_GROUP, LEAST_MAX, PLAIN, Requantize, VALUE_CHANNELS, VALUE_KEYS, keys_words,
+    values_words,
+};
+pub(crate) use dot_rows::{Codes, Data, DotRows, LayerS8, LayerS16, OutputsS8, masked, row_term};
+pub use dot_rows::{Format, Layout};
+pub(crate) use f32_rows::F32Rows;
+pub(crate) use in_out::InOut;
+pub(crate) use q_rows::QRows;
+pub(crate) use s8_rows::{HALF_Q19, Quotient, S8Row, S8Rows, S8Values, Weights};
 pub use scalar::Scalar;
-pub use stable_rows::StableRows;
+pub(crate) use stable_rows::StableRows;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -77,26 +88,24 @@ mod dsp;
 #[cfg(all(target_arch = "arm", scrimp_has = "dsp"))]
 pub use dsp::Dsp;
 
-use crate::math::Arith;
+use crate::math::{Arith, ArithOps};
 
-mod sealed {
-    pub trait Sealed {}
-}
-
-/// A proof that an instruction set may be used, and the primitives it can speed up.
+/// A proof that an instruction set may be used.
 ///
-/// The primitives stand in one trait a kernel family, with the same file in every backend's folder. Their default methods
-/// are the portable bodies; a backend overrides one where a measurement in `backend/<name>.md` shows a gain. They are all
-/// `#[inline(always)]`, so that they are compiled under the caller's instruction set.
-pub trait Backend:
-    sealed::Sealed + Dispatch + Arith + F32Rows + S8Rows + QRows + StableRows + CodeRows + DotRows
-{
+/// The tokens of this module are all there are, and what they speed up is called by this crate's kernels only: its assembly
+/// trusts what it is told about lengths.
+// The primitives stand in one trait a kernel family, with the same file in every backend's folder. Their default methods are
+// the portable bodies; a backend overrides one where a measurement in `backend/<name>.md` shows a gain. They are all
+// `#[inline(always)]`, so that they are compiled under the caller's instruction set. Traits that only this crate can name
+// seal both `Backend` and the methods it takes over from them: whoever is outside cannot call those either.
+#[allow(private_bounds, reason = "the seal")]
+pub trait Backend: Dispatch + Arith + F32Rows + S8Rows + QRows + StableRows + CodeRows + DotRows {
     /// The name that `scrimp_backend` knows it by.
     const NAME: &'static str;
 }
 
 /// Partial sums of the portable reductions: enough for two AVX2 registers or four of Helium and NEON.
-pub const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// Adds the lanes as a tree, the same one for every backend.
 #[inline(always)]
@@ -118,19 +127,19 @@ pub(crate) fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
-/// Work that every backend compiles for itself. `run` and all it calls are `#[inline(always)]`.
+/// Work that every backend compiles for itself. `eval` and all it calls are `#[inline(always)]`.
 pub trait Kernel {
-    /// What `run` gives back.
+    /// What `eval` gives back.
     type Output;
 
     /// Does the work.
-    fn run<B: Backend>(self, backend: B) -> Self::Output;
+    fn eval<B: Backend>(self, backend: B) -> Self::Output;
 }
 
 /// Something that can run a [`Kernel`]: a token, or [`Auto`].
 pub trait Dispatch: Copy {
     /// Runs the kernel under this instruction set.
-    fn run<K: Kernel>(self, kernel: K) -> K::Output;
+    fn dispatch<K: Kernel>(self, kernel: K) -> K::Output;
 }
 
 /// The best backend of this build, or with feature `std` on x86 of this machine.
@@ -140,26 +149,26 @@ pub struct Auto;
 
 impl Dispatch for Auto {
     #[inline]
-    fn run<K: Kernel>(self, kernel: K) -> K::Output {
+    fn dispatch<K: Kernel>(self, kernel: K) -> K::Output {
         #[cfg(all(target_arch = "x86_64", any(scrimp_picked = "runtime", scrimp_picked = "avx512")))]
         if let Some(token) = Avx512::new() {
-            return token.run(kernel);
+            return token.dispatch(kernel);
         }
         #[cfg(all(
             target_arch = "x86_64",
             any(scrimp_picked = "runtime", scrimp_picked = "avx512", scrimp_picked = "avx2")
         ))]
         if let Some(token) = Avx2::new() {
-            return token.run(kernel);
+            return token.dispatch(kernel);
         }
         #[cfg(all(target_arch = "aarch64", scrimp_picked = "neon"))]
-        return Neon::token().run(kernel);
+        return Neon::token().dispatch(kernel);
         #[cfg(all(target_arch = "arm", scrimp_picked = "helium", scrimp_has = "helium"))]
-        return Helium::token().run(kernel);
+        return Helium::token().dispatch(kernel);
         #[cfg(all(target_arch = "arm", scrimp_picked = "dsp", scrimp_has = "dsp"))]
-        return Dsp::token().run(kernel);
+        return Dsp::token().dispatch(kernel);
         #[allow(unreachable_code, reason = "the portable path is always the last line")]
-        Scalar.run(kernel)
+        Scalar.dispatch(kernel)
     }
 }
 
@@ -187,11 +196,11 @@ pub fn name() -> &'static str {
     impl Kernel for Name {
         type Output = &'static str;
         #[inline(always)]
-        fn run<B: Backend>(self, _: B) -> &'static str {
+        fn eval<B: Backend>(self, _: B) -> &'static str {
             B::NAME
         }
     }
-    Auto.run(Name)
+    Auto.dispatch(Name)
 }
 
 /// Expands `$m!(name, token)` once for each backend of this target; `token` is an `Option`.

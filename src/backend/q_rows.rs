@@ -4,7 +4,7 @@ use super::{InOut, LANES};
 use crate::fixedpoint::{Multiplier, exp_s16, exp2_short};
 
 /// What a backend can speed up in rows of i16 and i32. Every backend gives the same bytes.
-pub trait QRows: Copy {
+pub(crate) trait QRows: Copy {
     /// The largest element; `i16::MIN` for an empty slice.
     #[inline(always)]
     fn max_s16(self, x: &[i16]) -> i16 {

@@ -5,11 +5,11 @@ use super::InOut;
 /// What every value of an i8 weighs: entry `255 - d` belongs to the element that is `d` below the largest.
 ///
 /// Ascending, so that a signed element is itself the index, from the entry of 0 on.
-pub type Weights = [u32; 256];
+pub(crate) type Weights = [u32; 256];
 
 /// A row of i8 and a bound that none of its elements exceeds, so that an element can be an index without a check.
 #[derive(Debug)]
-pub struct S8Row<'a, Y> {
+pub(crate) struct S8Row<'a, Y> {
     row: InOut<'a, i8, Y>,
     top: i8,
 }
@@ -18,7 +18,7 @@ impl<'a, Y: Copy> S8Row<'a, Y> {
     /// The bound is the row's largest element.
     #[inline(always)]
     #[must_use]
-    pub fn below_max<B: S8Rows>(backend: B, row: InOut<'a, i8, Y>) -> Self {
+    pub(crate) fn below_max<B: S8Rows>(backend: B, row: InOut<'a, i8, Y>) -> Self {
         let top = backend.max_s8(row.input());
         Self { row, top }
     }
@@ -26,7 +26,7 @@ impl<'a, Y: Copy> S8Row<'a, Y> {
     /// The bound is 127: entry `x + 128` belongs to `x`.
     #[inline(always)]
     #[must_use]
-    pub fn unbounded(row: InOut<'a, i8, Y>) -> Self {
+    pub(crate) fn unbounded(row: InOut<'a, i8, Y>) -> Self {
         Self { row, top: i8::MAX }
     }
 
@@ -47,7 +47,7 @@ impl<'a, Y: Copy> S8Row<'a, Y> {
     /// The elements, while the output is left alone.
     #[inline(always)]
     #[must_use]
-    pub const fn values(&self) -> S8Values<'_> {
+    pub(crate) const fn values(&self) -> S8Values<'_> {
         S8Values { x: self.row.input(), top: self.top }
     }
 
@@ -68,7 +68,7 @@ impl<'a, Y: Copy> S8Row<'a, Y> {
 
 /// The elements of an [`S8Row`] or some of them, to be read.
 #[derive(Clone, Copy, Debug)]
-pub struct S8Values<'a> {
+pub(crate) struct S8Values<'a> {
     x: &'a [i8],
     top: i8,
 }
@@ -111,7 +111,7 @@ pub(crate) const fn index(x: i8, top: i8) -> usize {
 
 /// How a weight becomes an output: times the reciprocal of the row's sum, rounded.
 #[derive(Clone, Copy, Debug)]
-pub enum Quotient {
+pub(crate) enum Quotient {
     /// TFLite's two roundings: `(w - 2048) * factor / 2^31`, and then `/ 2^shift` with `shift` 1 to 31. Weights are
     /// exponentials in Q0.31 with 2048 added.
     Twice {
@@ -206,7 +206,7 @@ const TABLE_FROM: usize = 96;
 /// What a backend can speed up in rows of i8. Every backend gives the same bytes.
 ///
 /// Weights must ascend: a quotient of zero ends the outputs that are worked out.
-pub trait S8Rows: Copy {
+pub(crate) trait S8Rows: Copy {
     /// The largest element; -128 for an empty slice.
     #[inline(always)]
     fn max_s8(self, x: &[i8]) -> i8 {

@@ -3,7 +3,7 @@
 use super::{F32Rows, InOut, LANES, fold};
 
 /// What a backend can speed up in StableMax.
-pub trait StableRows: F32Rows {
+pub(crate) trait StableRows: F32Rows {
     /// `y[i] = s(x[i])`, `s(x) = 1 + x` from 0 on and `1 / (1 - x)` below; gives `Σ y[i]`, infinite where it overflows.
     /// NaN gives NaN, `-inf` gives 0.
     ///

@@ -84,13 +84,24 @@ impl<'m> Block<'m> {
             macs += linear(d, t, (u, c), (self.q.0, c), Start::Bias(self.q.1), (q, c));
             // Keys first into the place of the values, then transposed.
             macs += linear(d, t, (u, c), (self.kv.0, 2 * c), Start::Bias(self.kv.1), (v, c));
-            d.run(Transpose { from: v, cols: c, to: k });
+            d.dispatch(Transpose { from: v, cols: c, to: k });
             macs += linear(d, t, (u, c), (self.kv.0.get(c..)?, 2 * c), Start::Bias(self.kv.1.get(c..)?), (v, c));
             let side = self.config.window;
             let out = &mut *u;
             let seam = window.seam(grid);
             let position_bias = self.position_bias;
-            d.run(WindowAttention { q, k, v, position_bias, seam, scores, out, side, heads: self.heads, channels: c });
+            d.dispatch(WindowAttention {
+                q,
+                k,
+                v,
+                position_bias,
+                seam,
+                scores,
+                out,
+                side,
+                heads: self.heads,
+                channels: c,
+            });
             macs += 2 * (t * t) as u64 * c as u64;
             macs += linear(d, t, (u, c), (self.proj.0, c), Start::Bias(self.proj.1), (q, c));
             add(q, z);
@@ -101,7 +112,7 @@ impl<'m> Block<'m> {
         let second = rest.get_mut(..t * hidden)?;
         macs += linear(d, t, (u, c), (self.fc1.0, hidden), Start::Bias(self.fc1.1), (first, hidden));
         gelu_f32_in_place_on(d, first);
-        d.run(Depthwise {
+        d.dispatch(Depthwise {
             x: first,
             weight: self.depthwise.0,
             bias: self.depthwise.1,
@@ -129,7 +140,7 @@ pub(super) fn linear<D: Dispatch>(
     start: Start<'_>,
     (y, outputs): (&mut [f32], usize),
 ) -> u64 {
-    d.run(MatMul { x, x_stride: inputs, w, w_stride, start, y, y_stride: outputs, rows, inputs, outputs });
+    d.dispatch(MatMul { x, x_stride: inputs, w, w_stride, start, y, y_stride: outputs, rows, inputs, outputs });
     rows as u64 * (inputs * outputs) as u64
 }
 
@@ -144,7 +155,7 @@ impl Kernel for Transpose<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, _: B) {
+    fn eval<B: Backend>(self, _: B) {
         let cols = self.cols.max(1);
         let rows = (self.from.len() / cols).max(1);
         for (c, to) in self.to.chunks_exact_mut(rows).enumerate() {

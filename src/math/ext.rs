@@ -145,10 +145,11 @@ impl Below {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::math::ArithOps;
 
     #[derive(Clone, Copy)]
     struct Plain;
-    impl Arith for Plain {}
+    impl ArithOps for Plain {}
 
     #[test]
     fn pairs_of_the_paper() {

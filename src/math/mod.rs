@@ -16,9 +16,15 @@ pub use ext::{Ext, ext_exp};
 pub use gelu::gelu;
 pub(crate) use ln::ln_parts;
 
-/// How an instruction set multiplies and adds.
-pub trait Arith: Copy {
-    /// Whether [`Arith::fma`] rounds once.
+/// How an instruction set multiplies and adds: every backend's token is one, and nothing else can be.
+#[allow(private_bounds, reason = "the seal: what stands behind it is called by this crate only")]
+pub trait Arith: ArithOps {}
+
+impl<A: ArithOps> Arith for A {}
+
+/// What [`Arith`] stands for.
+pub(crate) trait ArithOps: Copy {
+    /// Whether [`ArithOps::fma`] rounds once.
     const FUSED: bool = false;
 
     /// `a * b + c`; with one rounding where the hardware fuses, with two elsewhere.

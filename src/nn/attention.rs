@@ -8,7 +8,7 @@
 
 use super::matmul::{MatMul, Start};
 use crate::backend::{Backend, Kernel};
-use crate::math::Arith;
+use crate::math::ArithOps;
 use crate::softmax::row_in_place;
 
 /// Query rows whose scores are held at once.
@@ -47,11 +47,11 @@ impl Kernel for WindowAttention<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         let Self { q, k, v, position_bias, seam, scores, out, side, heads, channels } = self;
         let tokens = side * side;
         let d = channels / heads.max(1);
-        let scale = 1.0 / Arith::sqrt(b, d as f32);
+        let scale = 1.0 / ArithOps::sqrt(b, d as f32);
         let table = (2 * side - 1) * (2 * side - 1);
         let whole = seam.row >= side && seam.col >= side;
         for h in 0..heads {
@@ -74,7 +74,7 @@ impl Kernel for WindowAttention<'_> {
                     inputs: d,
                     outputs: tokens,
                 }
-                .run(b);
+                .eval(b);
                 for (r, row) in scores.chunks_exact_mut(tokens.max(1)).take(rows).enumerate() {
                     let (yi, xi) = ((i + r) / side.max(1), (i + r) % side.max(1));
                     for (yj, run) in row.chunks_exact_mut(side.max(1)).enumerate() {
@@ -106,7 +106,7 @@ impl Kernel for WindowAttention<'_> {
                     inputs: tokens,
                     outputs: d,
                 }
-                .run(b);
+                .eval(b);
                 i += QUERIES;
             }
         }

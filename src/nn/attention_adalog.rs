@@ -218,7 +218,7 @@ pub fn attend_adalog_on<D: Dispatch>(
         && q.len() == queries.wrapping_mul(width)
         && y.len() == queries.wrapping_mul(channels)
         && scratch.len() >= scratch_words(keys, if width > channels { width } else { channels })
-        && backend.run(Whole { attention, q, k, v, y: &mut *y, scratch: &mut *scratch })
+        && backend.dispatch(Whole { attention, q, k, v, y: &mut *y, scratch: &mut *scratch })
     {
         return Ok(());
     }
@@ -252,8 +252,8 @@ fn attend_rest_on<D: Dispatch>(
     let scratch = scratch.get_mut(..want).ok_or(Error::Length { what: Arg::Scratch, want, got })?;
     // Two kernels, so that what one form needs is not prepared for the other.
     match attention.form {
-        CodeForm::Anchored => backend.run(Attend::<false> { attention, q, k, v, bias, y, scratch }),
-        CodeForm::Normalized => backend.run(Attend::<true> { attention, q, k, v, bias, y, scratch }),
+        CodeForm::Anchored => backend.dispatch(Attend::<false> { attention, q, k, v, bias, y, scratch }),
+        CodeForm::Normalized => backend.dispatch(Attend::<true> { attention, q, k, v, bias, y, scratch }),
     }
 }
 
@@ -272,7 +272,7 @@ impl Kernel for Whole<'_> {
     type Output = bool;
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) -> bool {
+    fn eval<B: Backend>(self, b: B) -> bool {
         let Self { attention, q, k, v, y, scratch } = self;
         let layout = <B as CodeRows>::LAYOUT;
         let (Ok(key_words), Ok(value_words)) = (k.for_layout(layout), v.for_layout(layout)) else { return false };
@@ -319,7 +319,7 @@ impl<const NORMALIZED: bool> Kernel for Attend<'_, NORMALIZED> {
     type Output = Result<(), Error>;
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) -> Result<(), Error> {
+    fn eval<B: Backend>(self, b: B) -> Result<(), Error> {
         let Self { attention, q, k, v, bias, y, scratch } = self;
         let key_words = k.for_layout(<B as CodeRows>::LAYOUT)?;
         let value_words = v.for_layout(<B as CodeRows>::LAYOUT)?;

@@ -204,7 +204,7 @@ impl BatchMatMulS8 {
         shape: &BatchShape,
     ) -> Result<(), Error> {
         shape.check(lhs.len(), rhs.len(), y.len())?;
-        backend.run(Product { rule: self, lhs, rhs, y, shape });
+        backend.dispatch(Product { rule: self, lhs, rhs, y, shape });
         Ok(())
     }
 }
@@ -271,7 +271,7 @@ impl BatchMatMulS16 {
         shape: &BatchShape,
     ) -> Result<(), Error> {
         shape.check(lhs.len(), rhs.len(), y.len())?;
-        backend.run(Product { rule: self, lhs, rhs, y, shape });
+        backend.dispatch(Product { rule: self, lhs, rhs, y, shape });
         Ok(())
     }
 }
@@ -330,7 +330,7 @@ impl<R: Arithmetic> Kernel for Product<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, _: B) {
+    fn eval<B: Backend>(self, _: B) {
         let Self { rule, lhs, rhs, y, shape } = self;
         let [b0, b1, rows, cols] = shape.output();
         let mut matrices = y.chunks_exact_mut((rows * cols).max(1));

@@ -47,7 +47,7 @@ impl Conv<'_> {
             if held == 0 {
                 return macs;
             }
-            d.run(MatMul {
+            d.dispatch(MatMul {
                 x: patches,
                 x_stride: patch,
                 w: self.weight,

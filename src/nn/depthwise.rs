@@ -29,7 +29,7 @@ impl Kernel for Depthwise<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         let Self { x, weight, bias, y, side, channels, padding } = self;
         for (p, y) in y.chunks_exact_mut(channels.max(1)).enumerate() {
             let (row, col) = (p / side.max(1), p % side.max(1));

@@ -20,7 +20,7 @@ pub fn gelu_f32_in_place(x: &mut [f32]) {
 
 /// [`gelu_f32_in_place`] under a backend of your choice.
 pub fn gelu_f32_in_place_on<D: Dispatch>(backend: D, x: &mut [f32]) {
-    backend.run(Gelu(x));
+    backend.dispatch(Gelu(x));
 }
 
 struct Gelu<'a>(&'a mut [f32]);
@@ -29,7 +29,7 @@ impl Kernel for Gelu<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         for x in self.0 {
             *x = gelu(b, *x);
         }

@@ -60,7 +60,7 @@ impl<'a> Linear<'a> {
     pub fn run_on<D: Dispatch>(&self, backend: D, x: &[f32], y: &mut [f32], tokens: usize) -> Result<(), Error> {
         length(Arg::X, tokens.saturating_mul(self.shape.rows()), x.len())?;
         length(Arg::Y, tokens.saturating_mul(self.shape.cols()), y.len())?;
-        backend.run(MatMul {
+        backend.dispatch(MatMul {
             x,
             x_stride: self.shape.rows(),
             w: self.weight,

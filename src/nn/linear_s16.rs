@@ -116,8 +116,7 @@ impl<'a> LinearS16<'a> {
     }
 
     /// The layer at its width as a backend takes it ([`DotRows`]); `None` never happens after `new`.
-    #[must_use]
-    pub const fn layer(&self) -> Option<LayerS16<'a>> {
+    const fn layer(&self) -> Option<LayerS16<'a>> {
         let RequantS16 { bias, mantissa, shift } = self.requant;
         match self.weights.codes(self.width) {
             Some(codes) => Some(LayerS16 { codes, bias, mantissa, shift, min: self.min, max: self.max }),
@@ -160,7 +159,7 @@ impl<'a> LinearS16<'a> {
         length(Arg::X, rows.saturating_mul(shape.cols()), x.len())?;
         length(Arg::Y, rows.saturating_mul(shape.rows()), y.len())?;
         if let Some(layer) = self.layer() {
-            backend.run(Run { layer, x, y });
+            backend.dispatch(Run { layer, x, y });
         }
         Ok(())
     }
@@ -176,7 +175,7 @@ impl Kernel for Run<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         DotRows::linear_s16(b, &self.layer, self.x, self.y);
     }
 }

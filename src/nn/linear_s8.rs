@@ -76,12 +76,6 @@ impl<'a> LinearS8<'a> {
         self.weights
     }
 
-    /// The layer at its width as a backend takes it ([`DotRows`]).
-    #[must_use]
-    pub const fn layer(&self) -> &LayerS8<'a> {
-        &self.layer
-    }
-
     /// The layer at another width: nothing is copied or computed.
     ///
     /// # Errors
@@ -131,7 +125,7 @@ impl<'a> LinearS8<'a> {
     /// As [`LinearS8::run`].
     pub fn run_on<D: Dispatch>(&self, backend: D, x: &[i8], y: &mut [i8], rows: usize) -> Result<(), Error> {
         self.check(rows, Arg::X, x.len(), Arg::Y, y.len())?;
-        backend.run(Run { layer: &self.layer, x, y });
+        backend.dispatch(Run { layer: &self.layer, x, y });
         Ok(())
     }
 
@@ -171,7 +165,7 @@ impl<'a> LinearS8<'a> {
     /// As [`LinearS8::sums`].
     pub fn sums_on<D: Dispatch>(&self, backend: D, x: &[i8], sums: &mut [i32], rows: usize) -> Result<(), Error> {
         self.check(rows, Arg::X, x.len(), Arg::Sums, sums.len())?;
-        backend.run(Sums {
+        backend.dispatch(Sums {
             codes: self.layer.codes(),
             filter_offset: self.layer.filter_offset(),
             x,
@@ -197,7 +191,7 @@ impl<'a> LinearS8<'a> {
     pub fn refine_on<D: Dispatch>(&self, backend: D, x: &[i8], sums: &mut [i32], rows: usize) -> Result<(), Error> {
         self.check(rows, Arg::X, x.len(), Arg::Sums, sums.len())?;
         let codes = self.weights.residuals().ok_or(Error::Missing { what: Arg::LowPlane })?;
-        backend.run(Sums { codes: &codes, filter_offset: 0, x, sums, is_new: false });
+        backend.dispatch(Sums { codes: &codes, filter_offset: 0, x, sums, is_new: false });
         Ok(())
     }
 
@@ -218,7 +212,7 @@ impl<'a> LinearS8<'a> {
         let outputs = self.weights.shape().rows();
         length(Arg::Sums, rows.saturating_mul(outputs), sums.len())?;
         length(Arg::Y, rows.saturating_mul(outputs), y.len())?;
-        backend.run(Finish { outputs: self.layer.outputs(), sums, y });
+        backend.dispatch(Finish { outputs: self.layer.outputs(), sums, y });
         Ok(())
     }
 
@@ -239,7 +233,7 @@ impl Kernel for Run<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         DotRows::linear_s8(b, self.layer, self.x, self.y);
     }
 }
@@ -256,7 +250,7 @@ impl Kernel for Sums<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         let Self { codes, filter_offset, x, sums, is_new } = self;
         if is_new {
             let rows = x.chunks_exact(codes.depth().max(1)).zip(sums.chunks_exact_mut(codes.outputs().max(1)));
@@ -278,7 +272,7 @@ impl Kernel for Finish<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, _: B) {
+    fn eval<B: Backend>(self, _: B) {
         let outputs = self.outputs.bias.len().max(1);
         for (sums, y) in self.sums.chunks_exact(outputs).zip(self.y.chunks_exact_mut(outputs)) {
             for ((o, &sum), y) in sums.iter().enumerate().zip(y) {

@@ -37,7 +37,7 @@ impl Kernel for MatMul<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         let Self { x, x_stride, w, w_stride, start, y, y_stride, rows, inputs, outputs } = self;
         let (x_stride, w_stride, y_stride) = (x_stride.max(1), w_stride.max(1), y_stride.max(1));
         let mut o = 0;

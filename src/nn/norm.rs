@@ -2,7 +2,7 @@
 
 use crate::backend::{Auto, Backend, Dispatch, Kernel};
 use crate::error::{Arg, Error, length};
-use crate::math::Arith;
+use crate::math::ArithOps;
 
 /// What is added to the variance, as in PyTorch.
 const EPSILON: f32 = 1e-5;
@@ -59,7 +59,7 @@ impl<'a> LayerNorm<'a> {
         let channels = self.weight.len();
         length(Arg::X, x.len() / channels.max(1) * channels, x.len())?;
         length(Arg::Y, x.len(), y.len())?;
-        backend.run(Norm { norm: *self, x, y });
+        backend.dispatch(Norm { norm: *self, x, y });
         Ok(())
     }
 }
@@ -74,7 +74,7 @@ impl Kernel for Norm<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         let channels = self.norm.weight.len().max(1);
         for (x, y) in self.x.chunks_exact(channels).zip(self.y.chunks_exact_mut(channels)) {
             token(b, &self.norm, x, y);
@@ -90,7 +90,7 @@ fn token<B: Backend>(b: B, norm: &LayerNorm<'_>, x: &[f32], y: &mut [f32]) {
         *y = x - mean;
     }
     let variance = b.dot(y, y) * share;
-    let scale = 1.0 / Arith::sqrt(b, variance + EPSILON);
+    let scale = 1.0 / ArithOps::sqrt(b, variance + EPSILON);
     for ((y, &w), &bias) in y.iter_mut().zip(norm.weight).zip(norm.bias) {
         *y = b.fma(*y * scale, w, bias);
     }

@@ -151,7 +151,7 @@ impl<const N: usize> LogitCodes<N> {
     /// # Errors
     /// As [`LogitCodes::run`].
     pub fn run_on<D: Dispatch>(&self, backend: D, logits: &[i32], codes: &mut [u8], rows: Rows) -> Result<(), Error> {
-        if self.is_plain && backend.run(Whole { factor: self.step.factor, logits, y: &mut *codes, rows }) {
+        if self.is_plain && backend.dispatch(Whole { factor: self.step.factor, logits, y: &mut *codes, rows }) {
             return Ok(());
         }
         self.run_rest_on(backend, logits, codes, rows)
@@ -164,7 +164,7 @@ impl<const N: usize> LogitCodes<N> {
             return self.run_biased_on(backend, logits, LogitBias::None, codes, rows);
         }
         self.check(logits.len(), codes.len(), rows)?;
-        backend.run(Nibbles { codes: self, logits, y: codes, cols: rows.cols() });
+        backend.dispatch(Nibbles { codes: self, logits, y: codes, cols: rows.cols() });
         Ok(())
     }
 
@@ -191,7 +191,7 @@ impl<const N: usize> LogitCodes<N> {
     ) -> Result<(), Error> {
         self.check(logits.len(), codes.len(), rows)?;
         bias.check(rows)?;
-        backend.run(Biased { codes: self, logits, bias, y: codes, rows });
+        backend.dispatch(Biased { codes: self, logits, bias, y: codes, rows });
         Ok(())
     }
 
@@ -218,7 +218,7 @@ impl<const N: usize> LogitCodes<N> {
     ) -> Result<(), Error> {
         self.check(logits.len(), codes.len(), rows)?;
         bias.check(rows)?;
-        backend.run(Biased { codes: self, logits, bias, y: codes, rows });
+        backend.dispatch(Biased { codes: self, logits, bias, y: codes, rows });
         Ok(())
     }
 
@@ -359,7 +359,7 @@ impl Kernel for Whole<'_> {
     type Output = bool;
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) -> bool {
+    fn eval<B: Backend>(self, b: B) -> bool {
         b.rows_nibbles_s32(self.logits, self.rows, self.factor, self.y)
     }
 }
@@ -375,7 +375,7 @@ impl<const N: usize> Kernel for Nibbles<'_, N> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         let bytes = self.cols.div_ceil(2);
         let (mut logits, mut y) = (self.logits, self.y);
         while let (Some((row, next)), Some((to, rest))) =
@@ -402,7 +402,7 @@ impl<L: Copy + Into<i32>, const N: usize> Kernel for Biased<'_, L, N> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, _: B) {
+    fn eval<B: Backend>(self, _: B) {
         let cols = self.rows.cols();
         let bytes = self.codes.packed_len(cols);
         let rows = self.logits.chunks_exact(cols.max(1)).zip(self.y.chunks_exact_mut(bytes.max(1)));

@@ -138,7 +138,7 @@ impl<const N: usize> CodeLinear<N> {
             length(Arg::ZeroPoints, bias.len(), zero_points.len())?;
         }
         length(Arg::Y, tokens.rows().saturating_mul(bias.len()), y.len())?;
-        backend.run(Tokens { linear: self, codes, w, zero_points, bias, y });
+        backend.dispatch(Tokens { linear: self, codes, w, zero_points, bias, y });
         Ok(())
     }
 }
@@ -156,7 +156,7 @@ impl<const N: usize> Kernel for Tokens<'_, N> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, _: B) {
+    fn eval<B: Backend>(self, _: B) {
         let Self { linear, codes, w, zero_points, bias, y } = self;
         let bytes = packed_len(linear.bits, linear.inputs).max(1);
         let common = if zero_points.len() == 1 { zero_points.first().copied() } else { None };

@@ -59,7 +59,7 @@ impl<'a> PackedKeys<'a> {
         check(shape, Arg::Keys, keys.len())?;
         length(Arg::Scratch, Self::words(shape), words.len())?;
         words.fill(0);
-        let layout = backend.run(Pack { from: keys, width: shape.cols(), to: words, is_keys: true });
+        let layout = backend.dispatch(Pack { from: keys, width: shape.cols(), to: words, is_keys: true });
         Ok(Self { words, shape, layout })
     }
 
@@ -114,7 +114,7 @@ impl<'a> PackedValues<'a> {
         check(shape, Arg::Values, values.len())?;
         length(Arg::Scratch, Self::words(shape), words.len())?;
         words.fill(0);
-        let layout = backend.run(Pack { from: values, width: shape.cols(), to: words, is_keys: false });
+        let layout = backend.dispatch(Pack { from: values, width: shape.cols(), to: words, is_keys: false });
         Ok(Self { words, shape, layout })
     }
 
@@ -153,7 +153,7 @@ impl Kernel for Pack<'_> {
     type Output = u8;
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) -> u8 {
+    fn eval<B: Backend>(self, b: B) -> u8 {
         if self.is_keys {
             b.pack_keys_s8(self.from, self.width, self.to);
         } else {

@@ -173,7 +173,7 @@ impl<const N: usize> CodeProduct<N> {
         queries: Rows,
     ) -> Result<(), Error> {
         let width = self.check(codes, v.len(), y.len(), queries)?;
-        backend.run(Plain { product: self, codes, v, y, keys: queries.cols(), width, by_buckets: false });
+        backend.dispatch(Plain { product: self, codes, v, y, keys: queries.cols(), width, by_buckets: false });
         Ok(())
     }
 
@@ -200,7 +200,7 @@ impl<const N: usize> CodeProduct<N> {
         queries: Rows,
     ) -> Result<(), Error> {
         let width = self.check(codes, v.len(), y.len(), queries)?;
-        backend.run(Plain { product: self, codes, v, y, keys: queries.cols(), width, by_buckets: true });
+        backend.dispatch(Plain { product: self, codes, v, y, keys: queries.cols(), width, by_buckets: true });
         Ok(())
     }
 
@@ -296,7 +296,7 @@ impl CodeProduct<16> {
             && self.bits == 4
             && keys <= self.most_keys
             && scratch.len() >= keys / 8 + keys / 2 + width
-            && backend.run(One { product: self, codes, v, y: &mut *y, scratch: &mut *scratch })
+            && backend.dispatch(One { product: self, codes, v, y: &mut *y, scratch: &mut *scratch })
         {
             return Ok(());
         }
@@ -323,9 +323,9 @@ impl CodeProduct<16> {
         let got = scratch.len();
         let scratch = scratch.get_mut(..want).ok_or(Error::Length { what: Arg::Scratch, want, got })?;
         if keys.is_multiple_of(VALUE_KEYS) && width.is_multiple_of(VALUE_CHANNELS) {
-            return backend.run(Whole { product: self, codes, v, y, scratch });
+            return backend.dispatch(Whole { product: self, codes, v, y, scratch });
         }
-        backend.run(Packed { product: self, codes, v, y, scratch })
+        backend.dispatch(Packed { product: self, codes, v, y, scratch })
     }
 
     /// A row for which nothing needs padding.
@@ -358,7 +358,7 @@ impl<const N: usize> Kernel for Plain<'_, N> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, _: B) {
+    fn eval<B: Backend>(self, _: B) {
         let Self { product, codes, v, y, keys, width, by_buckets } = self;
         let bytes = packed_len(product.bits, keys).max(1);
         for (codes, y) in codes.chunks_exact(bytes).zip(y.chunks_exact_mut(width.max(1))) {
@@ -418,7 +418,7 @@ impl Kernel for One<'_> {
     type Output = bool;
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) -> bool {
+    fn eval<B: Backend>(self, b: B) -> bool {
         let Self { product, codes, v, y, scratch } = self;
         let Ok(words) = v.for_layout(<B as CodeRows>::LAYOUT) else { return false };
         product.row_on(b, codes, words, y, scratch);
@@ -439,7 +439,7 @@ impl Kernel for Whole<'_> {
     type Output = Result<(), Error>;
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) -> Result<(), Error> {
+    fn eval<B: Backend>(self, b: B) -> Result<(), Error> {
         let Self { product, codes, v, y, scratch } = self;
         let words = v.for_layout(<B as CodeRows>::LAYOUT)?;
         let (bytes, width) = (v.shape().rows() / 2, v.shape().cols());
@@ -462,7 +462,7 @@ impl Kernel for Packed<'_> {
     type Output = Result<(), Error>;
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) -> Result<(), Error> {
+    fn eval<B: Backend>(self, b: B) -> Result<(), Error> {
         use zerocopy::IntoBytes;
         let Self { product, codes, v, y, scratch } = self;
         let words = v.for_layout(<B as CodeRows>::LAYOUT)?;

@@ -20,14 +20,14 @@ pub(super) fn apart<D: Dispatch>(
 ) -> Result<(), Error> {
     rows.check(Arg::X, x.len())?;
     rows.check(Arg::Y, y.len())?;
-    backend.run(Apart { x, y, rows, strides: [rows.cols(); 2], work });
+    backend.dispatch(Apart { x, y, rows, strides: [rows.cols(); 2], work });
     Ok(())
 }
 
 /// Packed rows, overwritten.
 pub(super) fn in_place<D: Dispatch>(backend: D, work: impl RowWork, x: &mut [f32], rows: Rows) -> Result<(), Error> {
     rows.check(Arg::X, x.len())?;
-    backend.run(InPlace { x, rows, stride: rows.cols(), work });
+    backend.dispatch(InPlace { x, rows, stride: rows.cols(), work });
     Ok(())
 }
 
@@ -44,7 +44,7 @@ impl<W: RowWork> Kernel for Apart<'_, W> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         let (mut x, mut y, [x_stride, y_stride]) = (self.x, self.y, self.strides);
         let cols = self.rows.cols();
         for index in 0..self.rows.rows() {
@@ -70,7 +70,7 @@ impl<W: RowWork> Kernel for InPlace<'_, W> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         let (mut x, cols) = (self.x, self.rows.cols());
         for index in 0..self.rows.rows() {
             if let Some(row) = x.get_mut(..cols) {

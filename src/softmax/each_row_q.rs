@@ -24,7 +24,7 @@ pub(super) fn apart<D: Dispatch, X: Copy, Y: Copy>(
     check_cols(rows)?;
     rows.check(Arg::X, x.len())?;
     rows.check(Arg::Y, y.len())?;
-    backend.run(EachRow { work, all: InOut::apart(x, y), cols: rows.cols() });
+    backend.dispatch(EachRow { work, all: InOut::apart(x, y), cols: rows.cols() });
     Ok(())
 }
 
@@ -37,7 +37,7 @@ pub(super) fn in_place<D: Dispatch, X: Copy>(
 ) -> Result<(), Error> {
     check_cols(rows)?;
     rows.check(Arg::X, x.len())?;
-    backend.run(EachRow { work, all: InOut::in_place(x), cols: rows.cols() });
+    backend.dispatch(EachRow { work, all: InOut::in_place(x), cols: rows.cols() });
     Ok(())
 }
 
@@ -58,7 +58,7 @@ impl<X: Copy, Y: Copy, W: RowOf<X, Y>> Kernel for EachRow<'_, W, X, Y> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(mut self, b: B) {
+    fn eval<B: Backend>(mut self, b: B) {
         while !self.all.is_empty() && self.cols > 0 {
             self.work.run(b, self.all.split_off_front(self.cols));
         }

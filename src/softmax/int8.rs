@@ -199,7 +199,7 @@ impl<'a> SoftmaxS8Ref<'a> {
     /// As [`SoftmaxS8::run`].
     pub fn run_on<D: Dispatch>(&self, backend: D, x: &[i8], y: &mut [i8], rows: Rows) -> Result<(), Error> {
         check(rows, x.len(), y.len())?;
-        backend.run(ToS8 { table: self.table, matrix: InOut::apart(x, y), cols: rows.cols() });
+        backend.dispatch(ToS8 { table: self.table, matrix: InOut::apart(x, y), cols: rows.cols() });
         Ok(())
     }
 
@@ -218,7 +218,7 @@ impl<'a> SoftmaxS8Ref<'a> {
     /// As [`SoftmaxS8::run_in_place`].
     pub fn run_in_place_on<D: Dispatch>(&self, backend: D, x: &mut [i8], rows: Rows) -> Result<(), Error> {
         check(rows, x.len(), x.len())?;
-        backend.run(ToS8 { table: self.table, matrix: InOut::in_place(x), cols: rows.cols() });
+        backend.dispatch(ToS8 { table: self.table, matrix: InOut::in_place(x), cols: rows.cols() });
         Ok(())
     }
 
@@ -237,7 +237,7 @@ impl<'a> SoftmaxS8Ref<'a> {
     /// As [`SoftmaxS8::run`].
     pub fn run_s16_on<D: Dispatch>(&self, backend: D, x: &[i8], y: &mut [i16], rows: Rows) -> Result<(), Error> {
         check(rows, x.len(), y.len())?;
-        backend.run(ToS16 { table: self.table, matrix: InOut::apart(x, y), cols: rows.cols() });
+        backend.dispatch(ToS16 { table: self.table, matrix: InOut::apart(x, y), cols: rows.cols() });
         Ok(())
     }
 }
@@ -263,7 +263,7 @@ impl Kernel for ToS8<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(mut self, b: B) {
+    fn eval<B: Backend>(mut self, b: B) {
         while !self.matrix.is_empty() {
             let row = S8Row::below_max(b, self.matrix.split_off_front(self.cols));
             match reciprocal(sum_q19(b, row.values(), self.table), 8) {
@@ -284,7 +284,7 @@ impl Kernel for ToS16<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(mut self, b: B) {
+    fn eval<B: Backend>(mut self, b: B) {
         while !self.matrix.is_empty() {
             let row = S8Row::below_max(b, self.matrix.split_off_front(self.cols));
             match reciprocal(sum_q19(b, row.values(), self.table), 16) {

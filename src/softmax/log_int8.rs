@@ -80,7 +80,7 @@ impl LogSoftmaxS8 {
     /// As [`LogSoftmaxS8::run`].
     pub fn run_on<D: Dispatch>(&self, backend: D, x: &[i8], y: &mut [i8], rows: Rows) -> Result<(), Error> {
         check(rows, x.len(), y.len())?;
-        backend.run(Log { softmax: self, matrix: InOut::apart(x, y), cols: rows.cols() });
+        backend.dispatch(Log { softmax: self, matrix: InOut::apart(x, y), cols: rows.cols() });
         Ok(())
     }
 
@@ -99,7 +99,7 @@ impl LogSoftmaxS8 {
     /// As [`LogSoftmaxS8::run_in_place`].
     pub fn run_in_place_on<D: Dispatch>(&self, backend: D, x: &mut [i8], rows: Rows) -> Result<(), Error> {
         check(rows, x.len(), x.len())?;
-        backend.run(Log { softmax: self, matrix: InOut::in_place(x), cols: rows.cols() });
+        backend.dispatch(Log { softmax: self, matrix: InOut::in_place(x), cols: rows.cols() });
         Ok(())
     }
 }
@@ -117,7 +117,7 @@ impl Kernel for Log<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(mut self, b: B) {
+    fn eval<B: Backend>(mut self, b: B) {
         let LogSoftmaxS8 { table, line } = self.softmax;
         while !self.matrix.is_empty() {
             let row = S8Row::below_max(b, self.matrix.split_off_front(self.cols));

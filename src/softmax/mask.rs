@@ -139,7 +139,7 @@ impl SoftmaxF32 {
         let strides =
             [stride(Arg::X, self.strides[0], x.len(), rows)?, stride(Arg::Y, self.strides[1], y.len(), rows)?];
         mask.check(rows)?;
-        backend.run(Apart { x, y, rows, strides, work: self.work(mask) });
+        backend.dispatch(Apart { x, y, rows, strides, work: self.work(mask) });
         Ok(())
     }
 
@@ -164,7 +164,7 @@ impl SoftmaxF32 {
     ) -> Result<(), Error> {
         let stride = stride(Arg::X, self.strides[0], x.len(), rows)?;
         mask.check(rows)?;
-        backend.run(InPlace { x, rows, stride, work: self.work(mask) });
+        backend.dispatch(InPlace { x, rows, stride, work: self.work(mask) });
         Ok(())
     }
 

@@ -72,7 +72,7 @@ impl OnlineSoftmax {
 
     /// [`OnlineSoftmax::push`] under a backend of your choice.
     pub fn push_on<D: Dispatch>(&mut self, backend: D, x: &[f32]) {
-        backend.run(Push { state: self, x });
+        backend.dispatch(Push { state: self, x });
     }
 
     /// Takes what another state was pushed.
@@ -143,7 +143,7 @@ impl Kernel for Push<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         for block in self.x.chunks(OnlineSoftmax::BLOCK) {
             let max = b.max_f32(block);
             let sum = if max == f32::NEG_INFINITY {

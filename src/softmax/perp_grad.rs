@@ -84,7 +84,7 @@ fn project<D: Dispatch>(backend: D, w: &[f32], g: &mut [f32], keep_norm: bool) -
     if w.is_empty() {
         return Err(Error::Empty { what: Arg::Weights });
     }
-    backend.run(PerpGrad { w, g, keep_norm });
+    backend.dispatch(PerpGrad { w, g, keep_norm });
     Ok(())
 }
 
@@ -98,7 +98,7 @@ impl Kernel for PerpGrad<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         let Self { w, g, keep_norm } = self;
         let (mut w_scale, mut g_scale) = (1.0, 1.0);
         let mut products = Products::of(b, w, g);

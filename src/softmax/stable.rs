@@ -47,7 +47,7 @@ pub fn stablemax_f32(x: &[f32], y: &mut [f32], rows: Rows) -> Result<(), Error> 
 pub fn stablemax_f32_on<D: Dispatch>(backend: D, x: &[f32], y: &mut [f32], rows: Rows) -> Result<(), Error> {
     rows.check(Arg::X, x.len())?;
     rows.check(Arg::Y, y.len())?;
-    backend.run(StableMax { rows: InOut::apart(x, y), cols: rows.cols(), log: false });
+    backend.dispatch(StableMax { rows: InOut::apart(x, y), cols: rows.cols(), log: false });
     Ok(())
 }
 
@@ -65,7 +65,7 @@ pub fn stablemax_f32_in_place(x: &mut [f32], rows: Rows) -> Result<(), Error> {
 /// As [`stablemax_f32_in_place`].
 pub fn stablemax_f32_in_place_on<D: Dispatch>(backend: D, x: &mut [f32], rows: Rows) -> Result<(), Error> {
     rows.check(Arg::X, x.len())?;
-    backend.run(StableMax { rows: InOut::in_place(x), cols: rows.cols(), log: false });
+    backend.dispatch(StableMax { rows: InOut::in_place(x), cols: rows.cols(), log: false });
     Ok(())
 }
 
@@ -101,7 +101,7 @@ pub fn log_stablemax_f32(x: &[f32], y: &mut [f32], rows: Rows) -> Result<(), Err
 pub fn log_stablemax_f32_on<D: Dispatch>(backend: D, x: &[f32], y: &mut [f32], rows: Rows) -> Result<(), Error> {
     rows.check(Arg::X, x.len())?;
     rows.check(Arg::Y, y.len())?;
-    backend.run(StableMax { rows: InOut::apart(x, y), cols: rows.cols(), log: true });
+    backend.dispatch(StableMax { rows: InOut::apart(x, y), cols: rows.cols(), log: true });
     Ok(())
 }
 
@@ -119,7 +119,7 @@ pub fn log_stablemax_f32_in_place(x: &mut [f32], rows: Rows) -> Result<(), Error
 /// As [`log_stablemax_f32_in_place`].
 pub fn log_stablemax_f32_in_place_on<D: Dispatch>(backend: D, x: &mut [f32], rows: Rows) -> Result<(), Error> {
     rows.check(Arg::X, x.len())?;
-    backend.run(StableMax { rows: InOut::in_place(x), cols: rows.cols(), log: true });
+    backend.dispatch(StableMax { rows: InOut::in_place(x), cols: rows.cols(), log: true });
     Ok(())
 }
 
@@ -133,7 +133,7 @@ impl Kernel for StableMax<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         let Self { mut rows, cols, log } = self;
         while !rows.is_empty() {
             let row = rows.split_off_front(cols.max(1));

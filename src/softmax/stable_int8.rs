@@ -93,7 +93,7 @@ impl StablemaxS8 {
     /// As [`StablemaxS8::run`].
     pub fn run_on<D: Dispatch>(&self, backend: D, x: &[i8], y: &mut [i8], rows: Rows) -> Result<(), Error> {
         check(rows, x.len(), y.len())?;
-        backend.run(ToS8 { stablemax: self, matrix: InOut::apart(x, y), cols: rows.cols() });
+        backend.dispatch(ToS8 { stablemax: self, matrix: InOut::apart(x, y), cols: rows.cols() });
         Ok(())
     }
 
@@ -112,7 +112,7 @@ impl StablemaxS8 {
     /// As [`StablemaxS8::run_in_place`].
     pub fn run_in_place_on<D: Dispatch>(&self, backend: D, x: &mut [i8], rows: Rows) -> Result<(), Error> {
         check(rows, x.len(), x.len())?;
-        backend.run(ToS8 { stablemax: self, matrix: InOut::in_place(x), cols: rows.cols() });
+        backend.dispatch(ToS8 { stablemax: self, matrix: InOut::in_place(x), cols: rows.cols() });
         Ok(())
     }
 
@@ -131,7 +131,7 @@ impl StablemaxS8 {
     /// As [`StablemaxS8::run`].
     pub fn run_s16_on<D: Dispatch>(&self, backend: D, x: &[i8], y: &mut [i16], rows: Rows) -> Result<(), Error> {
         check(rows, x.len(), y.len())?;
-        backend.run(ToS16 { stablemax: self, matrix: InOut::apart(x, y), cols: rows.cols() });
+        backend.dispatch(ToS16 { stablemax: self, matrix: InOut::apart(x, y), cols: rows.cols() });
         Ok(())
     }
 
@@ -156,7 +156,7 @@ impl Kernel for ToS8<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(mut self, b: B) {
+    fn eval<B: Backend>(mut self, b: B) {
         while !self.matrix.is_empty() {
             let row = S8Row::unbounded(self.matrix.split_off_front(self.cols));
             let quotient = self.stablemax.quotient(b, &row, 8);
@@ -175,7 +175,7 @@ impl Kernel for ToS16<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(mut self, b: B) {
+    fn eval<B: Backend>(mut self, b: B) {
         while !self.matrix.is_empty() {
             let row = S8Row::unbounded(self.matrix.split_off_front(self.cols));
             let quotient = self.stablemax.quotient(b, &row, 16);

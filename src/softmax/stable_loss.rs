@@ -70,7 +70,7 @@ pub fn stablemax_cross_entropy_on<D: Dispatch>(
     if let Some(&got) = targets.iter().find(|&&target| target > last) {
         return Err(Error::TooLarge { what: Arg::Targets, max: last, got });
     }
-    backend.run(CrossEntropy { x, targets, gradient, loss: loss.unwrap_or_default(), cols: rows.cols() });
+    backend.dispatch(CrossEntropy { x, targets, gradient, loss: loss.unwrap_or_default(), cols: rows.cols() });
     Ok(())
 }
 
@@ -87,7 +87,7 @@ impl Kernel for CrossEntropy<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
+    fn eval<B: Backend>(self, b: B) {
         let Self { x, targets, gradient, loss, cols } = self;
         let mut loss = loss.iter_mut();
         let rows = x.chunks_exact(cols.max(1)).zip(gradient.chunks_exact_mut(cols.max(1)));

@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use scrimp::Rows;
-use scrimp::backend::{Backend, Dispatch, DotRows, Kernel, LayerS8};
+use scrimp::backend::Dispatch;
 use scrimp::bits::{
     Cost, Format, Governor, Ladder, Layout, Pareto, Step, Weights, Width, double_round, double_round_masked, nest,
     nest_planes, pack_s4, packed_words, unnest,
@@ -136,24 +136,6 @@ fn products() -> Option<(BatchMatMulS8, BatchMatMulS16, BatchShape)> {
     Some((product, product_s16, BatchShape::new(axes, axes, black_box(true), black_box(false)).ok()?))
 }
 
-/// The primitives, which the layers reach too.
-struct Primitives<'a>(&'a LinearS8<'a>, &'a LinearS16<'a>);
-
-impl Kernel for Primitives<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
-        let (mut y, mut sums, mut wide) = ([0; 8], [0; 8], [0; 8]);
-        let layer = LinearS8::layer(self.0);
-        DotRows::linear_s8(b, layer, slice(&[1; 8]), slice_mut(&mut y));
-        DotRows::add_sums_s8(b, LayerS8::codes(layer), slice(&[1; 8]), slice_mut(&mut sums));
-        if let Some(layer) = LinearS16::layer(self.1) {
-            DotRows::linear_s16(b, &layer, slice(&[1; 8]), slice_mut(&mut wide));
-        }
-    }
-}
-
 fn on<D: Dispatch>(backend: D) {
     let (mut y, mut sums, mut wide) = ([0; 8], [0; 8], [0; 8]);
     with_layer(&mut |layer| {
@@ -163,7 +145,6 @@ fn on<D: Dispatch>(backend: D) {
         let _ = black_box(LinearS8::finish_on(layer, backend, slice(&sums), slice_mut(&mut y), black_box(2)));
     });
     if let Some(layer) = layer_s16() {
-        with_layer(&mut |of_8| backend.run(Primitives(of_8, &layer)));
         let _ = black_box(LinearS16::run_on(&layer, backend, slice(&[1; 8]), slice_mut(&mut wide), black_box(2)));
     }
     if let Some((product, product_s16, shape)) = products() {

@@ -12,7 +12,7 @@ pub(crate) fn calls() {
 }
 
 fn functions<D: Dispatch>(backend: D) {
-    black_box(Dispatch::run(backend, Functions(black_box(-0.5))));
+    black_box(Dispatch::dispatch(backend, Functions(black_box(-0.5))));
 }
 
 struct Functions(f32);
@@ -21,7 +21,7 @@ impl Kernel for Functions {
     type Output = ([f32; 4], Ext, bool);
 
     #[inline(always)]
-    fn run<B: Backend>(self, b: B) -> Self::Output {
+    fn eval<B: Backend>(self, b: B) -> Self::Output {
         let (m, n) = ext_exp(b, self.0);
         let sum = Ext::plus(Ext { m: f64::from(m), n }, black_box(Ext::ZERO));
         let functions = [exp(b, self.0), sigmoid(b, self.0), gelu(b, self.0), exp_of_difference(b, self.0, self.0)];

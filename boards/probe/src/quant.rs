@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use scrimp::Rows;
-use scrimp::backend::{Backend, CodeRows, CodeStep, Dispatch, Kernel, Requantize};
+use scrimp::backend::Dispatch;
 use scrimp::nn::{AttentionAdaLog, AttentionScales, CodeForm, attend_adalog, attend_adalog_on};
 use scrimp::quant::{
     AdaLog, Code, CodeLinear, CodeProduct, FixedCodec, GeluCodes, GeluForm, GeluLadder, GeluS8, Log2, LogCodec,
@@ -170,35 +170,5 @@ fn on<D: Dispatch>(backend: D) {
         let mut y = [0; 16];
         let (y, scratch) = (slice_mut(&mut y), slice_mut(&mut scratch));
         let _ = black_box(attend_adalog_on(backend, &attention, slice(&[1; 16]), &k, &v, bias(), y, scratch));
-    }
-    Dispatch::run(backend, Primitives(slice(&[1; 40])));
-}
-
-/// With any arguments.
-struct Primitives<'a>(&'a [i32]);
-
-impl Kernel for Primitives<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
-        let (mut bytes, mut words, mut spare, mut y) = ([0; 99], [0; 99], [0; 99], [0; 99]);
-        let step = black_box(CodeStep { factor: 5, shift: 31 });
-        black_box(CodeStep::code(step, black_box(7)));
-        let max = black_box(CodeRows::max_s32(b, self.0));
-        CodeRows::nibbles_s32(b, self.0, max, step, slice_mut(&mut bytes));
-        black_box(CodeRows::row_nibbles_s32(b, self.0, step, slice_mut(&mut bytes)));
-        if let Ok(rows) = Rows::new(black_box(2), black_box(16)) {
-            black_box(CodeRows::rows_nibbles_s32(b, self.0, rows, black_box(5), slice_mut(&mut bytes)));
-        }
-        let (words, spare, y) = (slice_mut(&mut words), slice_mut(&mut spare), slice_mut(&mut y));
-        let s8 = slice(&[1i8; 64]);
-        CodeRows::pack_keys_s8(b, s8, black_box(9), words);
-        CodeRows::logits_s8(b, s8, words, y, spare);
-        CodeRows::pack_values_s8(b, s8, black_box(9), words);
-        black_box(CodeRows::product_nibbles(b, slice(&bytes), words, black_box(&[3; 16]), y, spare));
-        let by = black_box(Requantize { offset: 1, factor: 1 << 30, shift: 9, zero_point: 3 });
-        let mut out = [0i8; 40];
-        CodeRows::requantize_s8(b, y, by, slice_mut(&mut out));
     }
 }

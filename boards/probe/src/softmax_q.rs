@@ -4,8 +4,8 @@ use core::hint::black_box;
 
 use fixed::types::{I8F8, I16F16, U0F8, U0F16};
 use scrimp::Rows;
-use scrimp::backend::{Backend, Dispatch, InOut, Kernel, QRows};
-use scrimp::fixedpoint::{Logit, Multiplier, Probability};
+use scrimp::backend::Dispatch;
+use scrimp::fixedpoint::{Logit, Probability};
 use scrimp::softmax::{OnlineQ, SoftmaxQ, SoftmaxS16, StablemaxQ, softmax_q, two_pass_q, two_pass_q_on};
 
 use crate::{on_each_backend, slice, slice_mut};
@@ -66,25 +66,5 @@ fn on<D: Dispatch>(backend: D) {
     }
     if let Ok(stablemax) = StablemaxQ::new(black_box(8)) {
         let _ = black_box(StablemaxQ::run_on(&stablemax, backend, slice(&[1i16; 16]), slice_mut(&mut y), rows));
-    }
-    Dispatch::run(backend, Primitives(slice(&[1; 40]), black_box(Multiplier { mantissa: 5, shift: 3 })));
-}
-
-/// With any arguments.
-struct Primitives<'a>(&'a [i16], Multiplier);
-
-impl Kernel for Primitives<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<B: Backend>(self, b: B) {
-        let Self(x, scale) = self;
-        let max = black_box(QRows::max_s16(b, x));
-        let mut y = [0; 40];
-        black_box(QRows::exp_s16(b, InOut::apart(x, slice_mut(&mut y)), max, scale));
-        QRows::scale_s16(b, slice_mut(&mut y), black_box(5), black_box(9));
-        let mut y = [0; 40];
-        black_box(QRows::exp_s16_u16(b, InOut::apart(x, slice_mut(&mut y)), max, black_box(7)));
-        QRows::scale_u16(b, slice_mut(&mut y), black_box(9));
     }
 }

@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use scrimp::Rows;
-use scrimp::backend::{Backend, Dispatch, InOut, Kernel, StableRows};
+use scrimp::backend::Dispatch;
 use scrimp::softmax::{
     log_stablemax_f32, log_stablemax_f32_in_place, log_stablemax_f32_in_place_on, log_stablemax_f32_on, perp_grad,
     perp_grad_on, perp_grad_rescaled, perp_grad_rescaled_on, stablemax_cross_entropy, stablemax_cross_entropy_on,
@@ -39,18 +39,5 @@ fn on<D: Dispatch>(backend: D) {
         let _ = black_box(stablemax_cross_entropy_on(backend, x, slice(&[1, 2]), y, Some(loss), rows));
         let _ = black_box(perp_grad_on(backend, x, y));
         let _ = black_box(perp_grad_rescaled_on(backend, x, y));
-        black_box(Dispatch::run(backend, Primitives(x, y)));
-    }
-}
-
-struct Primitives<'a>(&'a [f32], &'a mut [f32]);
-
-impl Kernel for Primitives<'_> {
-    type Output = f32;
-
-    #[inline(always)]
-    fn run<B: Backend>(self, b: B) -> f32 {
-        black_box(StableRows::stable_whole(b, InOut::apart(self.0, self.1), f32::is_finite));
-        StableRows::stable_and_sum(b, InOut::apart(self.0, self.1))
     }
 }

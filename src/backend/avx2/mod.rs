@@ -12,7 +12,7 @@ pub(super) use dot_rows::{add_sums, linear};
 
 use core::arch::x86_64::{_mm_cvtss_f32, _mm_fmadd_ss, _mm_set_ss, _mm_sqrt_ss};
 
-use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
+use super::{ArithOps, Backend, Dispatch, Kernel};
 
 /// Proof of avx2, fma and bmi2.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +34,7 @@ impl Avx2 {
     }
 }
 
-impl Sealed for Avx2 {}
-
-impl Arith for Avx2 {
+impl ArithOps for Avx2 {
     const FUSED: bool = true;
 
     #[inline(always)]
@@ -57,10 +55,10 @@ impl Backend for Avx2 {
 
 impl Dispatch for Avx2 {
     #[inline]
-    fn run<K: Kernel>(self, kernel: K) -> K::Output {
+    fn dispatch<K: Kernel>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx2,fma,bmi2")]
         fn inner<K: Kernel>(token: Avx2, kernel: K) -> K::Output {
-            kernel.run(token)
+            kernel.eval(token)
         }
         // SAFETY: the token proves the three features.
         unsafe { inner(self, kernel) }

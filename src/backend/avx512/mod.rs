@@ -8,7 +8,7 @@ mod q_rows;
 mod s8_rows;
 mod stable_rows;
 
-use super::{Arith, Backend, Dispatch, Kernel, avx2, sealed::Sealed};
+use super::{ArithOps, Backend, Dispatch, Kernel, avx2};
 
 /// Proof of avx512f, avx512bw, avx512dq, avx512vl, and of what [`Avx2`](super::Avx2) proves.
 #[derive(Clone, Copy, Debug)]
@@ -62,9 +62,7 @@ impl Avx512Vnni {
     }
 }
 
-impl Sealed for Avx512 {}
-
-impl Arith for Avx512 {
+impl ArithOps for Avx512 {
     const FUSED: bool = true;
 
     #[inline(always)]
@@ -85,10 +83,10 @@ impl Backend for Avx512 {
 
 impl Dispatch for Avx512 {
     #[inline]
-    fn run<K: Kernel>(self, kernel: K) -> K::Output {
+    fn dispatch<K: Kernel>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx2,fma,bmi2,avx512f,avx512bw,avx512dq,avx512vl")]
         fn inner<K: Kernel>(token: Avx512, kernel: K) -> K::Output {
-            kernel.run(token)
+            kernel.eval(token)
         }
         // SAFETY: the token proves all of these features.
         unsafe { inner(self, kernel) }

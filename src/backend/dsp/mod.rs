@@ -14,7 +14,7 @@ mod q_rows;
 mod s8_rows;
 mod stable_rows;
 
-use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
+use super::{ArithOps, Backend, Dispatch, Kernel};
 
 /// Proof of the DSP extension.
 #[derive(Clone, Copy, Debug)]
@@ -35,9 +35,7 @@ impl Dsp {
     }
 }
 
-impl Sealed for Dsp {}
-
-impl Arith for Dsp {}
+impl ArithOps for Dsp {}
 
 impl Backend for Dsp {
     const NAME: &'static str = "dsp";
@@ -45,7 +43,7 @@ impl Backend for Dsp {
 
 impl Dispatch for Dsp {
     #[inline]
-    fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        kernel.run(self)
+    fn dispatch<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.eval(self)
     }
 }

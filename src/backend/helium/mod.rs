@@ -12,7 +12,7 @@ mod q_rows;
 mod s8_rows;
 mod stable_rows;
 
-use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
+use super::{ArithOps, Backend, Dispatch, Kernel};
 
 /// Proof of MVE.
 #[derive(Clone, Copy, Debug)]
@@ -33,9 +33,7 @@ impl Helium {
     }
 }
 
-impl Sealed for Helium {}
-
-impl Arith for Helium {}
+impl ArithOps for Helium {}
 
 impl Backend for Helium {
     const NAME: &'static str = "helium";
@@ -43,7 +41,7 @@ impl Backend for Helium {
 
 impl Dispatch for Helium {
     #[inline]
-    fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        kernel.run(self)
+    fn dispatch<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.eval(self)
     }
 }

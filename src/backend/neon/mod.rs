@@ -10,7 +10,7 @@ mod stable_rows;
 
 use core::arch::aarch64::{vdup_n_f32, vfma_f32, vget_lane_f32};
 
-use super::{Arith, Backend, Dispatch, Kernel, sealed::Sealed};
+use super::{ArithOps, Backend, Dispatch, Kernel};
 
 /// Proof of NEON, which AArch64 always has.
 #[derive(Clone, Copy, Debug)]
@@ -71,9 +71,7 @@ impl NeonI8mm {
     }
 }
 
-impl Sealed for Neon {}
-
-impl Arith for Neon {
+impl ArithOps for Neon {
     const FUSED: bool = true;
 
     #[inline(always)]
@@ -89,8 +87,8 @@ impl Backend for Neon {
 
 impl Dispatch for Neon {
     #[inline]
-    fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        kernel.run(self)
+    fn dispatch<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.eval(self)
     }
 }
 

@@ -1,17 +1,13 @@
 //! The portable backend: plain Rust, what every other one falls back to; and loops for what every core with Thumb-2 has.
 
-use super::{
-    Arith, Backend, CodeRows, CodeStep, Dispatch, F32Rows, Kernel, QRows, S8Rows, StableRows, code_rows, sealed::Sealed,
-};
+use super::{ArithOps, Backend, CodeRows, CodeStep, Dispatch, F32Rows, Kernel, QRows, S8Rows, StableRows, code_rows};
 
 /// Plain Rust; may be used everywhere.
 #[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Scalar;
 
-impl Sealed for Scalar {}
-
-impl Arith for Scalar {}
+impl ArithOps for Scalar {}
 
 impl F32Rows for Scalar {}
 
@@ -62,7 +58,7 @@ impl Backend for Scalar {
 
 impl Dispatch for Scalar {
     #[inline]
-    fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        kernel.run(self)
+    fn dispatch<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.eval(self)
     }
 }
