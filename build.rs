@@ -1,4 +1,5 @@
-//! Picks the backend for a target whose instruction set stable rustc does not show.
+//! Picks the backend for a target whose instruction set stable rustc does not show, and publishes it: the build script of a
+//! crate that depends on this one sees `DEP_SCRIMP_BACKEND`, and the layout of weights as `DEP_SCRIMP_LAYOUT`.
 //!
 //! Emits exactly one `scrimp_picked="..."` for bare metal (and for a forced choice), and `scrimp_has="..."` for
 //! what the flags say the CPU can do, so that `src/backend/mod.rs` can refuse an impossible force by name.
@@ -55,6 +56,15 @@ fn main() {
         None => "scalar",
     };
     println!("cargo::rustc-cfg=scrimp_picked=\"{picked}\"");
+    // As `Layout::BEST` of the library, which generated code compares.
+    let layout = match picked {
+        "helium" => "Helium",
+        "dsp" => "Dsp",
+        _ if target.starts_with("x86_64") => "Wide",
+        _ => "Rows",
+    };
+    println!("cargo::metadata=backend={picked}");
+    println!("cargo::metadata=layout={layout}");
 }
 
 /// What the target and the code generation flags say about an Arm M-profile CPU.

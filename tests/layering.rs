@@ -20,7 +20,8 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("quant", &["backend", "fixedpoint", "shape", "math", "error"]),
     ("bits", &["backend", "fixedpoint", "shape", "math", "error"]),
     ("nn", &["softmax", "quant", "bits", "backend", "fixedpoint", "shape", "math", "error"]),
-    ("model", &["bits", "shape", "error"]),
+    // Of `backend` only the casts and the arena, which are `unsafe` inside.
+    ("model", &["bits", "backend", "shape", "error"]),
     ("lmdvit", &["nn", "model", "softmax", "quant", "bits", "backend", "fixedpoint", "shape", "math", "error"]),
     ("vit", &["nn", "model", "softmax", "quant", "bits", "backend", "fixedpoint", "shape", "math", "error"]),
     ("trace", &[]),

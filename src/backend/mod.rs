@@ -35,6 +35,7 @@
 //! `--cfg scrimp_backend="scalar"` (or `dsp`, `helium`, `neon`, `avx2`, `avx512`) in `RUSTFLAGS` forces the choice; a
 //! value whose features the build lacks does not compile.
 
+pub(crate) mod arena;
 mod code_rows;
 mod dot_rows;
 mod exp_rows;

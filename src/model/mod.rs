@@ -1,5 +1,7 @@
-//! The model blob (`.scrimp`): weights that are read where they lie, in flash.
+//! Models in flash and RAM: what generated code of a user's network stands on ([`Constants`], [`Arena`]), and the model
+//! blob (`.scrimp`), weights that are read where they lie.
 //!
+//! # The blob
 //! Little endian. Nothing in it is about any network: tensors with names, and one section that the network reads.
 //!
 //! ```text
@@ -22,9 +24,12 @@
 //! 41  7 bytes of 0
 //! ```
 
+mod constants;
 mod crc;
 mod reader;
 
+pub use crate::backend::arena::{ALIGNMENT, Aligned, Arena, Get, Once, Place, Places, Plain, Set, Slot};
+pub use constants::Constants;
 pub use crc::crc32;
 pub use reader::{Element, Model, Tensor, Tensors};
 
@@ -32,8 +37,6 @@ pub use reader::{Element, Model, Tensor, Tensors};
 pub const MAGIC: [u8; 8] = *b"scrimp\x1a\n";
 /// The format version this library reads.
 pub const VERSION: u32 = 1;
-/// What the blob and each tensor in it are aligned to.
-pub const ALIGNMENT: usize = 16;
 /// Bytes of the header, without the section table.
 pub const HEADER: usize = 32;
 /// Bytes of a section's entry in the table.
@@ -42,14 +45,6 @@ pub const SECTION: usize = 16;
 pub const RECORD: usize = 48;
 /// The sections, in order.
 pub const SECTIONS: [[u8; 4]; 4] = [*b"CONF", *b"TENS", *b"NAME", *b"DATA"];
-
-/// Bytes that start at a multiple of [`ALIGNMENT`]; what [`include_model!`](crate::include_model) puts into flash.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(16))]
-pub struct Aligned<T: ?Sized>(
-    /// The bytes.
-    pub T,
-);
 
 /// A model file as aligned bytes of the program: `static MODEL: &[u8] = scrimp::include_model!("net.scrimp");`
 #[macro_export]

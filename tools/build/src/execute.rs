@@ -140,6 +140,7 @@ fn run_step(step: &Step, tensors: &mut [Buffer]) -> Result<()> {
         states: states.iter_mut().map(|buffer| buffer.as_mut_slice()).collect(),
         scratch: &mut scratch,
         in_place: None,
+        is_shifted: false,
     };
     let result = step.operator.run(&mut io);
     for (id, buffer) in step.outputs.iter().zip(outputs).chain(step.states.iter().zip(states)) {

@@ -6,18 +6,22 @@
 
 #![allow(clippy::std_instead_of_core, clippy::alloc_instead_of_core, reason = "this runs on the host only")]
 
-#[expect(dead_code, reason = "the generator comes next")]
 mod emit;
 mod execute;
+mod execute_plan;
 mod graph;
 mod lower;
+mod model;
 mod op;
-#[expect(dead_code, reason = "the generator comes next")]
+#[allow(dead_code, reason = "what operators of other families use")]
 mod operator;
 mod ops;
+mod plan;
 pub mod tflite;
 
 pub use execute::{Executor, StepInfo};
+pub use execute_plan::ArenaExecutor;
 pub use graph::{Element, Graph, Node, Quant, Tensor, TensorId};
 pub use lower::refusals;
+pub use model::{Code, Error, Model, layout_of};
 pub use op::{Conv, Fused, Lstm, Op, Pool, Resize, Strided};

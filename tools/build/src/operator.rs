@@ -57,7 +57,6 @@ impl Scratch {
 
 /// Where an output may lie. The planner may use it or not: a kernel that allows an overlay can do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "for the planner")]
 pub(crate) enum Overlay {
     /// Apart from every input.
     None,
@@ -81,6 +80,8 @@ pub(crate) struct Io<'a> {
     pub(crate) scratch: &'a mut [u8],
     /// The input whose bytes lie in output 0.
     pub(crate) in_place: Option<usize>,
+    /// Whether output 0 is one slice that begins with the output and ends with input 0.
+    pub(crate) is_shifted: bool,
 }
 
 impl<'a> Io<'a> {
@@ -117,4 +118,6 @@ pub(crate) struct Args {
     pub(crate) scratch: String,
     /// The input that lies where output 0 does: the call is the kernel's form in place, on `y[0]`.
     pub(crate) in_place: Option<usize>,
+    /// Whether `y[0]` is one slice that begins with the output and ends with input 0.
+    pub(crate) is_shifted: bool,
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use safetensors::SafeTensors;
 use scrimp::model::crc32;
-use scrimp_build::{Element, Executor, Tensor, TensorId, tflite};
+use scrimp_build::{ArenaExecutor, Element, Executor, Tensor, TensorId, tflite};
 
 /// Checks one model and prints what differs; says whether nothing does.
 ///
@@ -62,15 +62,20 @@ pub fn against(executor: &mut Executor, golden: &[u8]) -> Result<Report> {
     let inputs = executor.graph().inputs.clone();
     let steps = golden.steps("in", &inputs, executor)?;
     let mut report = Report { steps, compared: 0, failures: Vec::new() };
+    let mut in_arena = ArenaExecutor::new(executor.graph())?;
     executor.reset();
     for step in 0..steps {
         if !is_stream {
             executor.reset();
+            in_arena.reset();
         }
         for k in 0..inputs.len() {
-            executor.set_input(k, golden.step(&format!("in{k}"), step, steps)?)?;
+            let bytes = golden.step(&format!("in{k}"), step, steps)?;
+            executor.set_input(k, bytes)?;
+            in_arena.set_input(k, bytes)?;
         }
         executor.run()?;
+        beside(executor, &mut in_arena).with_context(|| format!("step {step}"))?;
         match golden.difference(executor, step, steps)? {
             (compared, None) => report.compared += compared,
             (compared, Some(difference)) => {
@@ -114,15 +119,42 @@ fn case(tensors: &SafeTensors<'_>, name: &str) -> Result<()> {
     let own = tensors.iter().filter_map(|(key, view)| Some((key.strip_prefix(&prefix)?.to_owned(), view.data())));
     let golden = Golden { arrays: own.collect(), crc: None };
     let steps = golden.steps("in", &graph.inputs, &executor)?;
+    let mut in_arena = ArenaExecutor::new(&graph)?;
     for step in 0..steps {
         executor.reset();
+        in_arena.reset();
         for k in 0..graph.inputs.len() {
-            executor.set_input(k, golden.step(&format!("in{k}"), step, steps)?)?;
+            let bytes = golden.step(&format!("in{k}"), step, steps)?;
+            executor.set_input(k, bytes)?;
+            in_arena.set_input(k, bytes)?;
         }
         executor.run()?;
+        beside(&executor, &mut in_arena).with_context(|| format!("step {step}"))?;
         if let (_, Some(difference)) = golden.difference(&executor, step, steps)? {
             bail!("step {step}: {difference}");
         }
+    }
+    Ok(())
+}
+
+/// Runs the model in one arena too, as generated code does, and holds every tensor against the one that had memory of its
+/// own.
+fn beside(executor: &Executor, in_arena: &mut ArenaExecutor) -> Result<()> {
+    let graph = executor.graph();
+    let same = |id: TensorId, bytes: &[u8]| {
+        let tensor = &graph.tensors[id.0];
+        // What is assigned to a variable may be there before its time, by plan.
+        if tensor.is_variable {
+            return Ok(());
+        }
+        match first_difference(tensor, bytes, executor.tensor(id))? {
+            None => Ok(()),
+            Some(difference) => bail!("in the arena tensor {id} ({tensor}){difference}"),
+        }
+    };
+    in_arena.run(same)?;
+    for (k, &id) in graph.outputs.iter().enumerate() {
+        same(id, in_arena.output(k)?).with_context(|| format!("output {k} does not last"))?;
     }
     Ok(())
 }

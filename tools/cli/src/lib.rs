@@ -6,6 +6,7 @@ pub mod calibrate;
 pub mod calibration;
 pub mod check;
 pub mod classify;
+pub mod compile;
 pub mod convert;
 pub mod dataset;
 pub mod deblur;

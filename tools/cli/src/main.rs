@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use scrimp_cli::{
-    bench, calibrate, check, classify, convert, deblur, evaluate, inspect, quantize, replay, run, switching,
+    bench, calibrate, check, classify, compile, convert, deblur, evaluate, inspect, quantize, replay, run, switching,
 };
 
 /// Models and pictures for the scrimp inference library.
@@ -27,6 +27,8 @@ enum Command {
         #[arg(long, default_value = "")]
         prefix: String,
     },
+    /// Turn a .tflite model into a Rust module that runs it, and the file of its constants
+    Compile(compile::Options),
     /// Run a .tflite model on the host beside golden tensors; exit code 1 if any byte differs
     Check {
         /// MODEL.tflite GOLDEN.safetensors
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
             [from, description, to] => convert::run(from, description, to, &prefix),
             _ => unreachable!("clap counts them"),
         },
+        Command::Compile(options) => compile::run(&options),
         Command::Check { files, cases } => {
             let result = match (cases, files.as_slice()) {
                 (Some(file), _) => check::cases(&file),

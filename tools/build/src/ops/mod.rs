@@ -18,6 +18,8 @@ pub(crate) fn lower(cx: &Cx<'_>) -> Result<Lowered> {
         Op::Softmax { beta } => softmax::lower(cx, *beta),
         // The shape is the output's; the shape input, which may be stale or absent, is not looked at.
         Op::Reshape | Op::Squeeze | Op::ExpandDims => Ok(Lowered::Alias(cx.input(0)?)),
+        // A variable is a tensor like any other by now: the planner sees where a copy is needed.
+        Op::ReadVariable | Op::AssignVariable => Ok(Lowered::Alias(cx.input(0)?)),
         Op::Other { code, .. } => bail!("{}", unsupported(*code)),
         _ => bail!("this operator is not supported yet"),
     }

@@ -66,7 +66,8 @@ impl Operator for Softmax {
             "scrimp::SoftmaxS8",
             &format!("scrimp::SoftmaxS8::new({scale:?}_f32 as f64, {beta:?}_f32 as f64)"),
         );
-        let rows = format!("const {{ scrimp::expect!(scrimp::Rows::new({}, {})) }}", rows.rows(), rows.cols());
+        let rows = format!("scrimp::expect!(scrimp::Rows::new({}, {}))", rows.rows(), rows.cols());
+        let rows = out.constant("ROWS", "scrimp::Rows", &rows);
         match (self.is_s16, args.in_place) {
             (true, _) => format!("{name}.run_s16({}, {}, {rows})", args.x[0], args.y[0]),
             (false, None) => format!("{name}.run({}, {}, {rows})", args.x[0], args.y[0]),

@@ -1,0 +1,249 @@
+//! What a build script calls: a model file in, Rust and weights out.
+
+use core::fmt;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use scrimp::bits::Layout;
+use sha2::{Digest as _, Sha256};
+
+use crate::emit::{self, Head};
+use crate::graph::Graph;
+use crate::lower::{Work, lower};
+use crate::plan::{Plan, plan};
+use crate::tflite;
+
+/// Why a model cannot be compiled: what is wrong, where, and what would help.
+pub struct Error(anyhow::Error);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+/// The same text: it is what cargo shows of a build script whose `main` returns it.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        Self(error)
+    }
+}
+
+/// A model on its way to code.
+///
+/// In a `build.rs`, of a crate that depends on `scrimp` and builds with `scrimp-build`:
+/// ```no_run
+/// fn main() -> Result<(), scrimp_build::Error> {
+///     scrimp_build::Model::tflite("models/keyword.tflite")?.max_arena(32 << 10).compile()
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Model {
+    graph: Graph,
+    file: String,
+    sha256: String,
+    stem: String,
+    layout: Option<Layout>,
+    max_arena: Option<usize>,
+}
+
+/// Generated code, and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// The module; it includes the constants as `<name>.bin` from beside it.
+    pub rust: String,
+    /// The constants.
+    pub data: Vec<u8>,
+    /// Bytes of the arena.
+    pub arena_bytes: usize,
+    /// The least that any plan could take.
+    pub lower_bound: usize,
+    /// Multiply-accumulates of one run.
+    pub macs: u64,
+    /// The arena as a drawing, a line for each operator.
+    pub drawing: String,
+}
+
+impl Model {
+    /// Reads and checks a `.tflite` file. The code is named after it.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is no model.
+    pub fn tflite(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let read = || -> Result<Self> {
+            let file = fs::read(path)?;
+            Self::from_tflite(&name, &file)
+        };
+        let mut model = read().with_context(|| path.display().to_string())?;
+        model.file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if env::var_os("OUT_DIR").is_some() && env::var_os("CARGO_MANIFEST_DIR").is_some() {
+            println!("cargo::rerun-if-changed={}", path.display());
+        }
+        Ok(model)
+    }
+
+    /// The same of a file's bytes.
+    ///
+    /// # Errors
+    /// If they are no model.
+    pub fn from_tflite(name: &str, file: &[u8]) -> Result<Self> {
+        let graph = tflite::read(name, file)?;
+        let sha256 = Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
+        let file = format!("{name}.tflite");
+        Ok(Self { graph, file, sha256, stem: name.to_owned(), layout: None, max_arena: None })
+    }
+
+    /// Names the generated files, and the type after them.
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.stem);
+        self
+    }
+
+    /// Fails if the arena needs more bytes.
+    #[must_use]
+    pub const fn max_arena(mut self, bytes: usize) -> Self {
+        self.max_arena = Some(bytes);
+        self
+    }
+
+    /// Packs weights for this layout, and not for that of the library which the build script's crate is built with.
+    #[must_use]
+    pub const fn layout(mut self, layout: Layout) -> Self {
+        self.layout = Some(layout);
+        self
+    }
+
+    /// What is compiled.
+    #[must_use]
+    pub const fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Writes `<name>.rs` and `<name>.bin` to `OUT_DIR`, for the backend that `scrimp` has in this build.
+    ///
+    /// # Errors
+    /// If an operator is not supported, the arena is larger than allowed, or this is no build script of a crate that
+    /// depends on `scrimp`.
+    pub fn compile(self) -> Result<(), Error> {
+        let folder = env::var_os("OUT_DIR").context("OUT_DIR is not set: `compile` is for build scripts");
+        let folder = PathBuf::from(folder?);
+        let layout = match self.layout {
+            Some(layout) => layout,
+            None => dep_layout()?,
+        };
+        let stem = self.stem.clone();
+        Ok(self.layout(layout).code()?.write(&folder, &stem)?)
+    }
+
+    /// Generates the code, for the host's layout if none was named.
+    ///
+    /// # Errors
+    /// If an operator is not supported, or the arena is larger than allowed.
+    pub fn code(&self) -> Result<Code> {
+        let layout = self.layout.unwrap_or(Layout::BEST);
+        let work = lower(&self.graph, layout)?;
+        let plan = plan(&self.graph, &work)?;
+        if let Some(max) = self.max_arena {
+            self.check_arena(&work, &plan, max)?;
+        }
+        let Self { file, sha256, stem, .. } = self.clone();
+        let module = emit::write(&Head { file, sha256, stem, layout }, &self.graph, &work, &plan)?;
+        Ok(Code {
+            rust: module.rust,
+            data: module.data,
+            arena_bytes: plan.arena,
+            lower_bound: plan.lower_bound,
+            macs: work.iter().map(|w| if let Work::Step(step) = w { step.operator.macs() } else { 0 }).sum(),
+            drawing: plan.drawing(&self.graph, &work),
+        })
+    }
+
+    fn check_arena(&self, work: &[Work], plan: &Plan, max: usize) -> Result<()> {
+        if plan.arena <= max {
+            return Ok(());
+        }
+        let node = match work.get(plan.peak) {
+            Some(Work::Step(step)) => step.node,
+            Some(&Work::Alias { node, .. }) => node,
+            None => bail!("the arena needs {} bytes, at most {max} allowed", plan.arena),
+        };
+        let node = &self.graph.nodes[node];
+        let tensors = node.inputs.iter().flatten().chain(&node.outputs).map(|id| &self.graph.tensors[id.0]);
+        let largest = tensors.filter(|t| !t.is_constant()).max_by_key(|t| t.bytes());
+        let largest = largest.map_or_else(String::new, |t| format!("; its largest tensor is {t}, {} bytes", t.bytes()));
+        bail!(
+            "the arena needs {} bytes, at most {max} allowed (max_arena): {node} needs the most{largest}. \
+             A smaller input or fewer channels there would help",
+            plan.arena
+        )
+    }
+}
+
+impl Code {
+    /// Writes `<name>.rs` and `<name>.bin` into a folder, both or none; a file that already has these bytes is left alone.
+    ///
+    /// # Errors
+    /// If one cannot be written.
+    pub fn write(&self, folder: &Path, name: &str) -> Result<()> {
+        for (extension, bytes) in [("bin", self.data.as_slice()), ("rs", self.rust.as_bytes())] {
+            let path = folder.join(format!("{name}.{extension}"));
+            if fs::read(&path).is_ok_and(|there| there == bytes) {
+                continue;
+            }
+            fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The layout that the library's build script has published.
+fn dep_layout() -> Result<Layout> {
+    let name = env::var("DEP_SCRIMP_LAYOUT").map_err(|_| {
+        anyhow!("DEP_SCRIMP_LAYOUT is not set: the crate of this build script must depend on `scrimp` ([dependencies])")
+    })?;
+    layout_named(&name)
+        .with_context(|| format!("scrimp was built for a layout that this scrimp-build does not know: {name}"))
+}
+
+fn layout_named(name: &str) -> Option<Layout> {
+    [Layout::Rows, Layout::Dsp, Layout::Helium, Layout::Wide].into_iter().find(|layout| format!("{layout:?}") == name)
+}
+
+/// The layout that the library reads fastest on a target: a backend (`dsp`, `helium`, ...), a CPU (`cortex-m55`), or a target
+/// triple.
+///
+/// # Errors
+/// If it is none that we know.
+pub fn layout_of(target: &str) -> Result<Layout> {
+    Ok(match target {
+        "dsp" | "cortex-m4" | "cortex-m7" | "cortex-m33" | "cortex-m35p" => Layout::Dsp,
+        "helium" | "cortex-m52" | "cortex-m55" | "cortex-m85" => Layout::Helium,
+        "avx2" | "avx512" | "host" if cfg!(target_arch = "x86_64") => Layout::Wide,
+        "scalar" | "neon" | "cortex-m0" | "cortex-m0plus" | "cortex-m3" | "cortex-m23" | "cortex-a53" | "host" => {
+            Layout::Rows
+        }
+        _ if target.starts_with("thumbv7em") => Layout::Dsp,
+        _ if target.starts_with("x86_64") || target.starts_with("avx") => Layout::Wide,
+        _ => {
+            let known = ["thumb", "arm", "aarch64", "riscv"].iter().any(|family| target.starts_with(family));
+            ensure!(
+                known,
+                "target {target} is unknown: name a backend (scalar, dsp, helium, neon, avx2, avx512), a CPU or a target triple"
+            );
+            Layout::Rows
+        }
+    })
+}
