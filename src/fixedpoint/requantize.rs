@@ -15,7 +15,8 @@ pub enum Rounding {
 
 /// `x * multiplier`, rounded, for a mantissa of either sign and a shift of -31 to 30.
 ///
-/// What does not fit 32 bits on the way (undefined in TFLite) is saturated.
+/// A left shift wraps around at 32 bits, as it does in TFLite's reference kernels and CMSIS-NN; with [`Rounding::Single`]
+/// what does not fit is saturated.
 ///
 /// ```
 /// use scrimp::fixedpoint::{Multiplier, Rounding, requantize};
@@ -30,8 +31,7 @@ pub const fn requantize(x: i32, multiplier: Multiplier, rounding: Rounding) -> i
     match rounding {
         Rounding::Double => {
             let (left, right) = if shift > 0 { (shift as u32, 0) } else { (0, shift.unsigned_abs()) };
-            let shifted = saturated((x as i64).wrapping_shl(left));
-            rounding_shift_right(saturating_doubling_high_mul(shifted, mantissa), right)
+            rounding_shift_right(saturating_doubling_high_mul(x.wrapping_shl(left), mantissa), right)
         }
         Rounding::Single => {
             let total = 31i32.wrapping_sub(shift) as u32;
@@ -42,7 +42,8 @@ pub const fn requantize(x: i32, multiplier: Multiplier, rounding: Rounding) -> i
 }
 
 /// `x * multiplier`, rounded, as TFLite and CMSIS-NN do it for 16-bit activations: the mantissa is first rounded to 16 bits,
-/// and the 64-bit product shifted once, half up. For a shift of -31 to 14, and `x` of 47 bits.
+/// and the 64-bit product shifted once, half up. For a shift of -31 to 14, and `x` of 47 bits; a result beyond 32 bits wraps
+/// around, as theirs does.
 ///
 /// ```
 /// use scrimp::fixedpoint::{Multiplier, requantize_s64};
@@ -56,7 +57,7 @@ pub const fn requantize_s64(x: i64, multiplier: Multiplier) -> i32 {
     let reduced = if rounded > 0x7FFF { 0x7FFF } else { rounded };
     let total = 15i32.wrapping_sub(shift) as u32;
     let half = 1i64.wrapping_shl(total.wrapping_sub(1));
-    saturated(x.wrapping_mul(reduced).wrapping_add(half).wrapping_shr(total))
+    x.wrapping_mul(reduced).wrapping_add(half).wrapping_shr(total) as i32
 }
 
 #[inline(always)]

@@ -38,7 +38,7 @@ pub struct Layer {
     pub single: bool,
 }
 
-/// `x * mantissa / 2^31 * 2^shift` with gemmlowp's two roundings, or with one.
+/// `x * mantissa / 2^31 * 2^shift` with gemmlowp's two roundings, or with one; with two, the left shift is one of 32 bits.
 #[must_use]
 pub fn requantize(x: i64, mantissa: i32, shift: i32, single: bool) -> i64 {
     if single {
@@ -47,7 +47,7 @@ pub fn requantize(x: i64, mantissa: i32, shift: i32, single: bool) -> i64 {
         let total = 31 - shift;
         return ((product + (1i128 << (total - 1))) >> total) as i64;
     }
-    let shifted = (i128::from(x) << shift.max(0)).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+    let shifted = (i128::from(x) << shift.max(0)) as i32;
     let high = crate::softmax_s8::high_mul(shifted, mantissa);
     i64::from(crate::softmax_s8::shift_right(high, (-shift).max(0) as u32))
 }
@@ -78,11 +78,11 @@ pub fn linear_s16(x: &[i16], w: &[i8], bias: &[i64], mantissa: &[i32], shift: &[
     (0..bias.len()).map(of).collect()
 }
 
-/// TFLite's requantization of 64-bit sums.
+/// TFLite's requantization of 64-bit sums: the result is cut off to 32 bits, then clamped.
 #[must_use]
 pub fn requantize_s64(sum: i64, mantissa: i32, shift: i32) -> i16 {
     let reduced = ((i128::from(mantissa) + (1 << 15)) >> 16).min(0x7FFF);
     let total = 15 - shift;
-    let y = (i128::from(sum) * reduced + (1i128 << (total - 1))) >> total;
+    let y = ((i128::from(sum) * reduced + (1i128 << (total - 1))) >> total) as i32;
     y.clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
