@@ -33,6 +33,12 @@ pub fn stack_high_water() -> usize {
     0
 }
 
+/// Bytes of stack in use now; the host does not know.
+#[must_use]
+pub fn stack_depth() -> usize {
+    0
+}
+
 #[doc(hidden)]
 pub fn print(text: fmt::Arguments<'_>) {
     std::print!("{text}");

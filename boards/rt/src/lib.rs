@@ -34,7 +34,7 @@ mod machine;
 pub use args::{Args, args};
 pub use buffer::{Buffer, Taken};
 pub use files::{FileError, read_file, write_file};
-pub use machine::{BACKEND, BOARD, Delay, Led, RAM, UNIT, exit, led, stack_high_water};
+pub use machine::{BACKEND, BOARD, Delay, Led, RAM, UNIT, exit, led, stack_depth, stack_high_water};
 pub use ticks::Ticks;
 
 #[doc(hidden)]

@@ -7,6 +7,7 @@ mod demo;
 mod docs;
 mod elf;
 mod evidence;
+mod models;
 mod panics;
 mod plot;
 mod process;
@@ -80,6 +81,8 @@ enum Task {
         #[arg(long)]
         overwrite: bool,
     },
+    /// Users' networks (../shared/models) on boards: bytes of the golden tensors, instructions, arena, flash, stack
+    Models(models::Options),
     /// Bit switching on the small Fashion-MNIST transformer, every method and width; needs the data set (tools/train)
     Switching {
         /// Write tests/expected
@@ -143,6 +146,7 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Bench(options) => bench::run(&options)?,
         Task::Accuracy { overwrite } => accuracy::run(overwrite)?,
+        Task::Models(options) => models::run(&options)?,
         Task::Switching { overwrite, resume, only } => switching::run(overwrite, resume, only)?,
         Task::Docs { check } => docs::run(check)?,
         Task::Setup => setup::run()?,

@@ -88,3 +88,10 @@ pub fn stack_high_water() -> usize {
     }
     high.addr() - low.addr()
 }
+
+/// Bytes of stack in use now.
+#[must_use]
+pub fn stack_depth() -> usize {
+    let here = 0u8;
+    (&raw const boot_stack_end).addr() - (&raw const here).addr()
+}

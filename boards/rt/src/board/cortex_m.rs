@@ -76,3 +76,12 @@ pub fn stack_high_water() -> usize {
     }
     high.addr() - low.addr()
 }
+
+/// Bytes of stack in use now.
+#[must_use]
+pub fn stack_depth() -> usize {
+    unsafe extern "C" {
+        static _stack_start: u32;
+    }
+    (&raw const _stack_start).addr() - cortex_m::register::msp::read() as usize
+}

@@ -16,7 +16,7 @@ use embedded_hal::delay::DelayNs;
 
 pub use config::{BACKEND, BOARD, RAM};
 pub(crate) use cpu::counter;
-pub use cpu::stack_high_water;
+pub use cpu::{stack_depth, stack_high_water};
 pub use led::{Led, led};
 pub use semi::{eprint, exit, print};
 pub(crate) use semi::{for_each_arg, read_file, write_file};

@@ -122,6 +122,12 @@ impl<'a> Emitter<'a> {
         self.item("static", kind, ty, &format!("scrimp::expect!({constructor})"), docs)
     }
 
+    /// Adds a `static` that a layer refers to, of this type and value: a constructor's arguments are freed unless they are
+    /// one.
+    pub(crate) fn table(&mut self, kind: &str, ty: &str, value: &str) -> String {
+        self.item("static", kind, ty, value, String::new())
+    }
+
     /// Adds a `const`, for what a call is given: shapes and the like.
     pub(crate) fn constant(&mut self, kind: &str, ty: &str, value: &str) -> String {
         self.item("const", kind, ty, value, String::new())

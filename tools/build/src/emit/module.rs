@@ -58,14 +58,17 @@ pub(crate) fn write(head: &Head, graph: &Graph, work: &[Work], plan: &Plan) -> R
                         let _ = writeln!(body, "        // {} {}", node.index, node.op.name());
                         let pick = [("x", slots.get(*from)), ("y", slots.set(*to))];
                         body += &picked(&pick);
-                        body += "        *y = *x;\n";
+                        let _ = write!(body, "        *y = *x;\n        after({});\n", node.index);
                     }
                     _ => {
                         let _ = writeln!(body, "        // {} {}: nothing to do", node.index, node.op.name());
                     }
                 }
             }
-            Work::Step(step) => body += &call(&mut out, &mut slots, step, planned.kind, planned.scratch),
+            Work::Step(step) => {
+                body += &call(&mut out, &mut slots, step, planned.kind, planned.scratch);
+                let _ = writeln!(body, "        after({});", graph.nodes[step.node].index);
+            }
         }
     }
     // What variables start with.
@@ -163,6 +166,7 @@ impl Text<'_> {
                 let Ok((scale, zero_point)) = tensor.quantization() else { continue };
                 let name = if ids.len() == 1 { kind.to_owned() } else { format!("{kind}_{k}") };
                 let _ = writeln!(self.out, "/// What the codes of {} stand for.", described(graph, id));
+                self.out += "#[allow(dead_code)]\n";
                 let before = format!("pub const {name}: scrimp::Quantization =");
                 let value = format!("scrimp::Quantization::new({scale:?}, {zero_point})");
                 self.out += &statement(&self.imports.shorten(&before), &self.imports.shorten(&value), 0);
@@ -259,11 +263,14 @@ impl Text<'_> {
         text += "        let arena = &mut *self.memory;\n";
         text += &pairs(&input_slots, "");
         let _ = writeln!(text, "        {}\n    }}\n", tuple(&set));
+        let gives = types(&outputs, "&");
+        text += &signature("Runs the model on what [`Self::input`] was filled with.", "run_in_place", &[], &gives);
+        text += "        self.run_with(|_| {})\n    }\n\n";
         text += &signature(
-            "Runs the model on what [`Self::input`] was filled with.",
-            "run_in_place",
-            &[],
-            &types(&outputs, "&"),
+            "The same; calls `after` with the number of each operator that has run: for a watchdog, a pin, a profile.",
+            "run_with",
+            &["mut after: impl FnMut(usize)".to_owned()],
+            &gives,
         );
         text += "        let arena = &mut *self.memory;\n";
         text += body;

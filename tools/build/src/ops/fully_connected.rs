@@ -144,11 +144,16 @@ impl Operator for Linear {
         };
         let (bias, mantissa, shift) = (out.i32s(bias), out.i32s(mantissa), out.i8s(shift));
         let requant = format!("scrimp::expect!(scrimp::nn::Requant::new({bias}, {mantissa}, {shift}))");
+        let widths = out.table(
+            "WIDTHS",
+            "[(scrimp::bits::Width, scrimp::nn::Requant<'static>); 1]",
+            &format!("[(scrimp::bits::Width::W8, {requant})]"),
+        );
         let name = out.layer(
             "LINEAR",
             "scrimp::nn::LinearS8<'static>",
             &format!(
-                "scrimp::nn::LinearS8::new(scrimp::expect!(scrimp::bits::{weights}), &[(scrimp::bits::Width::W8, {requant})], {})",
+                "scrimp::nn::LinearS8::new(scrimp::expect!(scrimp::bits::{weights}), &{widths}, {})",
                 quant_s8(quant)
             ),
         );

@@ -1,0 +1,270 @@
+//! Users' networks on the boards: generated code gives the bytes of the golden tensors, and what it costs.
+//!
+//! The models and their golden tensors lie beside the checkout, in `../shared/models`; without them there is nothing to do.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use safetensors::SafeTensors;
+use scrimp::model::crc32;
+use scrimp_build::{Model, layout_of};
+use serde::{Deserialize, Serialize};
+
+use crate::board::Board;
+use crate::elf;
+use crate::process::{self, LONG};
+use crate::setup::{self, Toolchain};
+use crate::workspace;
+
+/// The boards that are counted: a Cortex-M0, M4F and M55.
+const BOARDS: [&str; 3] = ["microbit", "mps2-an386", "mps3-an547"];
+
+/// A model that runs longer on an emulator hangs.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// What to run.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Models of ../shared/models by name; all by default
+    model: Vec<String>,
+    /// Boards; microbit, mps2-an386 and mps3-an547 by default
+    #[arg(long)]
+    board: Vec<String>,
+    /// Only compare the outputs; do not measure sizes
+    #[arg(long)]
+    quick: bool,
+    /// Write all records into one JSON file
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Write tests/expected
+    #[arg(long)]
+    overwrite: bool,
+}
+
+/// What a network costs on a board.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct Record {
+    pub(crate) model: String,
+    pub(crate) board: String,
+    pub(crate) backend: String,
+    /// The compiler it holds for.
+    pub(crate) rustc: String,
+    /// Of one run, the mean over the golden steps.
+    pub(crate) instructions: u64,
+    /// Multiply-accumulates of one run.
+    pub(crate) macs: u64,
+    pub(crate) arena_bytes: usize,
+    /// No plan takes less.
+    pub(crate) arena_lower_bound: usize,
+    /// Code and constants of the whole firmware, without the file of weights and tables.
+    pub(crate) flash_bytes: u64,
+    /// The file of weights and tables.
+    pub(crate) weights_bytes: usize,
+    /// Of a run, beside the arena; with what an exception puts there.
+    pub(crate) stack_bytes: usize,
+    /// Instructions of each operator of the file, 0 where nothing runs.
+    pub(crate) by_node: Vec<u64>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let Some(models) = models(&options.model)? else {
+        println!("skipped: no ../shared/models");
+        return Ok(());
+    };
+    setup::run()?;
+    let mut records = Vec::new();
+    let names: Vec<String> =
+        if options.board.is_empty() { BOARDS.map(str::to_owned).to_vec() } else { options.board.clone() };
+    let mut wrong = Vec::new();
+    for board in Board::some(&names)? {
+        for model in &models {
+            match on_board(&board, model, !options.quick) {
+                Ok(Some(record)) => records.push(record),
+                Ok(None) => {}
+                Err(error) => {
+                    println!("FAILED {} on {}: {error:#}", model.name, board.name);
+                    wrong.push(format!("{} on {}", model.name, board.name));
+                }
+            }
+        }
+    }
+    if let Some(file) = &options.json {
+        fs::write(file, serde_json::to_string_pretty(&records)? + "\n").with_context(|| file.display().to_string())?;
+    }
+    println!("{} passed, {} failed", records.len(), wrong.len());
+    ensure!(wrong.is_empty(), "{}", wrong.join(", "));
+    if options.overwrite {
+        let path = workspace::path("tests/expected/models.json");
+        fs::write(path, serde_json::to_string_pretty(&records)? + "\n")?;
+    }
+    Ok(())
+}
+
+/// A model and its golden tensors.
+struct Pair {
+    name: String,
+    model: PathBuf,
+    golden: PathBuf,
+}
+
+/// The models of `../shared`, those of `names` if there are any; `None` without `../shared`.
+fn models(names: &[String]) -> Result<Option<Vec<Pair>>> {
+    let folder = workspace::path("../shared/models");
+    if !folder.exists() {
+        return Ok(None);
+    }
+    let folder = folder.canonicalize()?;
+    let mut models = Vec::new();
+    for entry in fs::read_dir(&folder)? {
+        let model = entry?.path();
+        let name = model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let golden = folder.join("golden").join(format!("{name}.safetensors"));
+        let is_model = model.extension().is_some_and(|extension| extension == "tflite") && golden.exists();
+        if is_model && (names.is_empty() || names.contains(&name)) {
+            models.push(Pair { name, model, golden });
+        }
+    }
+    models.sort_by(|a, b| a.name.cmp(&b.name));
+    ensure!(!models.is_empty(), "no such model in {}", folder.display());
+    Ok(Some(models))
+}
+
+/// Builds and runs one model on one board; `None` if the board is too small for it.
+fn on_board(board: &Board, pair: &Pair, measures: bool) -> Result<Option<Record>> {
+    let code = Model::tflite(&pair.model)?.layout(layout_of(&board.backend)?).code()?;
+    let golden = fs::read(&pair.golden)?;
+    let golden = Golden::read(&golden, &pair.model)?;
+    let is_small = board.name == "microbit";
+    // What is left of 16 KiB of RAM for the arena, and of 256 KiB of flash for weights beside the code.
+    if is_small && (code.arena_bytes > 13 << 10 || code.data.len() > 170 << 10) {
+        println!("{:12} {}: too large", board.name, pair.name);
+        return Ok(None);
+    }
+    let most = if is_small { (200usize << 10).saturating_sub(code.data.len()) } else { 1 << 20 };
+    let steps = (most / golden.step_bytes).clamp(1, golden.steps);
+    let inputs = workspace::path("target/models").join(format!("{}-{}.in", board.name, pair.name));
+    fs::create_dir_all(inputs.parent().context("a folder")?)?;
+    fs::write(&inputs, &golden.inputs[..steps * golden.step_bytes])?;
+
+    let mut cargo = cargo(board, &pair.model, "messages")?;
+    cargo.env("SCRIMP_INPUTS", &inputs);
+    if golden.is_stream {
+        cargo.env("SCRIMP_STREAM", "1");
+    }
+    process::run(&format!("build {} for {}", pair.name, board.name), &mut cargo, LONG)?.check()?;
+    let program = board.keep("scrimp-net", &pair.name)?;
+    let run = board.run(&program, &[""; 0], LIMIT)?.check()?;
+    let mut record = Record {
+        model: pair.name.clone(),
+        board: board.name.clone(),
+        backend: board.backend.clone(),
+        rustc: Toolchain::for_target(&board.target)?.version()?,
+        instructions: 0,
+        macs: code.macs,
+        arena_bytes: code.arena_bytes,
+        arena_lower_bound: code.lower_bound,
+        flash_bytes: 0,
+        weights_bytes: code.data.len(),
+        stack_bytes: 0,
+        by_node: Vec::new(),
+    };
+    compare(&run.stdout, &golden, steps, &mut record)?;
+    if measures {
+        let mut cargo = self::cargo(board, &pair.model, "bare")?;
+        process::run(&format!("build {} bare for {}", pair.name, board.name), &mut cargo, LONG)?.check()?;
+        let program = board.keep("scrimp-net", &format!("{}-bare", pair.name))?;
+        let (sizes, _) = elf::measure(&program, 0)?;
+        record.flash_bytes = (sizes.text + sizes.rodata + sizes.data).saturating_sub(code.data.len() as u64);
+    }
+    println!(
+        "{:12} {:26} {steps} steps equal; {} instructions, arena {} (least {}), flash {} + {} of weights, stack {}",
+        board.name,
+        pair.name,
+        record.instructions,
+        record.arena_bytes,
+        record.arena_lower_bound,
+        record.flash_bytes,
+        record.weights_bytes,
+        record.stack_bytes
+    );
+    Ok(Some(record))
+}
+
+fn cargo(board: &Board, model: &Path, feature: &str) -> Result<std::process::Command> {
+    let mut cargo = board.cargo("build")?;
+    cargo.args(["-p", "scrimp-net", "--features", feature]).env("SCRIMP_MODEL", model);
+    Ok(cargo)
+}
+
+/// What a program printed: checksums, and what it counted.
+fn compare(stdout: &str, golden: &Golden, steps: usize, record: &mut Record) -> Result<()> {
+    let mut seen = 0;
+    for line in stdout.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words.as_slice() {
+            ["memory", bytes] => {
+                ensure!(
+                    *bytes == record.arena_bytes.to_string(),
+                    "the arena is {bytes}, planned {}",
+                    record.arena_bytes
+                );
+            }
+            ["output", step, k, crc] => {
+                let (step, k): (usize, usize) = (step.parse()?, k.parse()?);
+                let crc = u32::from_str_radix(crc, 16)?;
+                let want = golden.crcs.get(&(step, k)).context("an output that the golden file has not")?;
+                ensure!(crc == *want, "step {step}, output {k}: CRC-32 {crc:08x}, {want:08x} expected");
+                seen += 1;
+            }
+            ["stack", bytes] => record.stack_bytes = bytes.parse()?,
+            ["instructions", count] => record.instructions = count.parse()?,
+            ["operator", _, count] => record.by_node.push(count.parse()?),
+            _ => bail!("not understood: {line}"),
+        }
+    }
+    ensure!(seen == steps * golden.outputs, "{seen} outputs, {} expected:\n{stdout}", steps * golden.outputs);
+    Ok(())
+}
+
+/// What a golden file has: inputs of all steps side by side, checksums of the outputs.
+struct Golden {
+    steps: usize,
+    step_bytes: usize,
+    inputs: Vec<u8>,
+    outputs: usize,
+    crcs: BTreeMap<(usize, usize), u32>,
+    is_stream: bool,
+}
+
+impl Golden {
+    fn read(bytes: &[u8], model: &Path) -> Result<Self> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes)?;
+        let is_stream = metadata.metadata().as_ref().and_then(|m| m.get("mode")).is_some_and(|mode| mode == "stream");
+        let file = SafeTensors::deserialize(bytes)?;
+        let model = Model::tflite(model)?;
+        let graph = model.graph();
+        let array = |kind: &str, k: usize| file.tensor(&format!("{kind}{k}")).map(|view| view.data());
+        let size = |id: &scrimp_build::TensorId| graph.tensors[id.0].bytes();
+        let first = graph.inputs.first().context("the model has no input")?;
+        let steps = array("in", 0)?.len() / size(first);
+        let mut inputs = Vec::new();
+        let mut crcs = BTreeMap::new();
+        for step in 0..steps {
+            for (k, id) in graph.inputs.iter().enumerate() {
+                let bytes = size(id);
+                inputs.extend_from_slice(array("in", k)?.get(step * bytes..(step + 1) * bytes).context("too short")?);
+            }
+            for (k, id) in graph.outputs.iter().enumerate() {
+                let bytes = size(id);
+                let output = array("out", k)?.get(step * bytes..(step + 1) * bytes).context("too short")?;
+                crcs.insert((step, k), crc32(output));
+            }
+        }
+        let step_bytes = graph.inputs.iter().map(size).sum();
+        Ok(Self { steps, step_bytes, inputs, outputs: graph.outputs.len(), crcs, is_stream })
+    }
+}
