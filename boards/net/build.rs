@@ -1,11 +1,11 @@
 //! Compiles the model that `SCRIMP_MODEL` names, and writes what calls it: how inputs are filled from bytes and outputs are
 //! turned into them depends on how many there are. Without the variable there is no model, and the program does nothing.
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn core::error::Error>> {
     println!("cargo::rustc-check-cfg=cfg(scrimp_model)");
     println!("cargo::rerun-if-env-changed=SCRIMP_MODEL");
     println!("cargo::rerun-if-env-changed=SCRIMP_INPUTS");

@@ -8,6 +8,9 @@ use crate::graph::{Element, Graph, TensorId};
 use crate::lower::{Step, Work, lower};
 use crate::operator::Io;
 
+/// Most bytes of all tensors of a model that is run here.
+const MOST_BYTES: usize = 1 << 30;
+
 /// Bytes aligned as those of an arena.
 type Buffer = AVec<u8, ConstAlign<16>>;
 
@@ -25,6 +28,8 @@ impl Executor {
     /// # Errors
     /// For an operator that cannot be run: its index, its name, and what would help.
     pub fn new(graph: &Graph) -> Result<Self> {
+        let bytes: usize = graph.tensors.iter().map(|tensor| tensor.bytes()).sum();
+        ensure!(bytes <= MOST_BYTES, "its tensors take {bytes} bytes, at most {MOST_BYTES} possible here");
         let work = lower(graph, Layout::BEST)?;
         let buffer = |bytes: usize| Buffer::from_iter(16, core::iter::repeat_n(0, bytes));
         let tensors = graph.tensors.iter().map(|tensor| buffer(tensor.bytes())).collect();

@@ -9,6 +9,7 @@ use crate::graph::{Graph, TensorId};
 use crate::lower::{Step, Work, lower};
 use crate::operator::Io;
 use crate::plan::{Kind, Plan, Planned, plan};
+use crate::rewrite::rewrite;
 
 type Buffer = AVec<u8, ConstAlign<16>>;
 
@@ -22,16 +23,17 @@ pub struct ArenaExecutor {
 }
 
 impl ArenaExecutor {
-    /// Lowers a graph, plans its memory, and sets variables to their start; everything else is noise.
+    /// Rewrites a graph, lowers it, plans its memory, and sets variables to their start; everything else is noise.
     ///
     /// # Errors
     /// For an operator that cannot be run: its index, its name, and what would help.
     pub fn new(graph: &Graph) -> Result<Self> {
-        let work = lower(graph, Layout::BEST)?;
-        let plan = plan(graph, &work)?;
+        let graph = rewrite(graph)?;
+        let work = lower(&graph, Layout::BEST)?;
+        let plan = plan(&graph, &work)?;
         let noise = (0..plan.arena).map(|i| (i * 37 + 11) as u8);
         let arena = Buffer::from_iter(16, noise);
-        let mut executor = Self { graph: graph.clone(), work, plan, arena };
+        let mut executor = Self { graph, work, plan, arena };
         executor.reset();
         Ok(executor)
     }

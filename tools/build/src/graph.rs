@@ -7,8 +7,8 @@ use anyhow::{Result, bail, ensure};
 
 use crate::op::Op;
 
-/// Most elements of a tensor: beyond any device, and far from overflow.
-pub(crate) const MOST_ELEMENTS: usize = 1 << 31;
+/// Most elements of a tensor: beyond any device that this is for, and far from overflow.
+pub(crate) const MOST_ELEMENTS: usize = 1 << 26;
 
 /// A network.
 #[derive(Clone, Debug)]

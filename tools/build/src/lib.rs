@@ -17,6 +17,7 @@ mod op;
 mod operator;
 mod ops;
 mod plan;
+mod rewrite;
 pub mod tflite;
 
 pub use execute::{Executor, StepInfo};
@@ -24,4 +25,5 @@ pub use execute_plan::ArenaExecutor;
 pub use graph::{Element, Graph, Node, Quant, Tensor, TensorId};
 pub use lower::refusals;
 pub use model::{Code, Error, Model, layout_of};
-pub use op::{Conv, Fused, Lstm, Op, Pool, Resize, Strided};
+pub use op::{Around, Conv, Fused, Lstm, Op, Pool, Resize, Strided};
+pub use rewrite::rewrite;

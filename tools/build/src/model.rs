@@ -13,6 +13,7 @@ use crate::emit::{self, Head};
 use crate::graph::Graph;
 use crate::lower::{Work, lower};
 use crate::plan::{Plan, plan};
+use crate::rewrite::rewrite;
 use crate::tflite;
 
 /// Why a model cannot be compiled: what is wrong, where, and what would help.
@@ -154,42 +155,43 @@ impl Model {
     /// If an operator is not supported, or the arena is larger than allowed.
     pub fn code(&self) -> Result<Code> {
         let layout = self.layout.unwrap_or(Layout::BEST);
-        let work = lower(&self.graph, layout)?;
-        let plan = plan(&self.graph, &work)?;
+        let graph = &rewrite(&self.graph)?;
+        let work = lower(graph, layout)?;
+        let plan = plan(graph, &work)?;
         if let Some(max) = self.max_arena {
-            self.check_arena(&work, &plan, max)?;
+            check_arena(graph, &work, &plan, max)?;
         }
         let Self { file, sha256, stem, .. } = self.clone();
-        let module = emit::write(&Head { file, sha256, stem, layout }, &self.graph, &work, &plan)?;
+        let module = emit::write(&Head { file, sha256, stem, layout }, graph, &work, &plan)?;
         Ok(Code {
             rust: module.rust,
             data: module.data,
             arena_bytes: plan.arena,
             lower_bound: plan.lower_bound,
             macs: work.iter().map(|w| if let Work::Step(step) = w { step.operator.macs() } else { 0 }).sum(),
-            drawing: plan.drawing(&self.graph, &work),
+            drawing: plan.drawing(graph, &work),
         })
     }
+}
 
-    fn check_arena(&self, work: &[Work], plan: &Plan, max: usize) -> Result<()> {
-        if plan.arena <= max {
-            return Ok(());
-        }
-        let node = match work.get(plan.peak) {
-            Some(Work::Step(step)) => step.node,
-            Some(&Work::Alias { node, .. }) => node,
-            None => bail!("the arena needs {} bytes, at most {max} allowed", plan.arena),
-        };
-        let node = &self.graph.nodes[node];
-        let tensors = node.inputs.iter().flatten().chain(&node.outputs).map(|id| &self.graph.tensors[id.0]);
-        let largest = tensors.filter(|t| !t.is_constant()).max_by_key(|t| t.bytes());
-        let largest = largest.map_or_else(String::new, |t| format!("; its largest tensor is {t}, {} bytes", t.bytes()));
-        bail!(
-            "the arena needs {} bytes, at most {max} allowed (max_arena): {node} needs the most{largest}. \
-             A smaller input or fewer channels there would help",
-            plan.arena
-        )
+fn check_arena(graph: &Graph, work: &[Work], plan: &Plan, max: usize) -> Result<()> {
+    if plan.arena <= max {
+        return Ok(());
     }
+    let node = match work.get(plan.peak) {
+        Some(Work::Step(step)) => step.node,
+        Some(&Work::Alias { node, .. }) => node,
+        None => bail!("the arena needs {} bytes, at most {max} allowed", plan.arena),
+    };
+    let node = &graph.nodes[node];
+    let tensors = node.inputs.iter().flatten().chain(&node.outputs).map(|id| &graph.tensors[id.0]);
+    let largest = tensors.filter(|t| !t.is_constant()).max_by_key(|t| t.bytes());
+    let largest = largest.map_or_else(String::new, |t| format!("; its largest tensor is {t}, {} bytes", t.bytes()));
+    bail!(
+        "the arena needs {} bytes, at most {max} allowed (max_arena): {node} needs the most{largest}. \
+             A smaller input or fewer channels there would help",
+        plan.arena
+    )
 }
 
 impl Code {

@@ -155,11 +155,23 @@ pub enum Fused {
 #[expect(missing_docs, reason = "their names say it")]
 pub struct Conv {
     pub same: bool,
+    /// What a PAD before it did, which is VALID then.
+    pub around: Around,
     pub stride_h: i32,
     pub stride_w: i32,
     pub dilation_h: i32,
     pub dilation_w: i32,
     pub activation: Fused,
+}
+
+/// Rows and columns of zero points round a picture; none in a file, but a PAD that is folded into a convolution leaves them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "their names say it")]
+pub struct Around {
+    pub top: i32,
+    pub bottom: i32,
+    pub left: i32,
+    pub right: i32,
 }
 
 /// A pool's window.
@@ -205,6 +217,21 @@ pub struct Lstm {
 }
 
 impl Op {
+    /// The fused activation of an operator that can have one.
+    pub(crate) const fn activation_mut(&mut self) -> Option<&mut Fused> {
+        match self {
+            Self::Conv2d(conv) | Self::DepthwiseConv2d { conv, .. } | Self::TransposeConv(conv) => {
+                Some(&mut conv.activation)
+            }
+            Self::AveragePool2d(pool) | Self::MaxPool2d(pool) => Some(&mut pool.activation),
+            Self::FullyConnected { activation, .. }
+            | Self::Add { activation }
+            | Self::Sub { activation }
+            | Self::Mul { activation } => Some(activation),
+            _ => None,
+        }
+    }
+
     /// The format's name of it.
     #[must_use]
     pub fn name(&self) -> &str {

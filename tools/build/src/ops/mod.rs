@@ -13,6 +13,10 @@ use crate::op::{Fused, Op};
 /// # Errors
 /// If it is one that we do not run, or its tensors are not what it needs.
 pub(crate) fn lower(cx: &Cx<'_>) -> Result<Lowered> {
+    let (version, newest) = (cx.node.version, newest(&cx.node.op));
+    if version < 1 || version > newest {
+        bail!("version {version} of the operator is unknown, at most {newest} is: convert with an older converter");
+    }
     match &cx.node.op {
         Op::FullyConnected { activation, shuffled } => fully_connected::lower(cx, *activation, *shuffled),
         Op::Softmax { beta } => softmax::lower(cx, *beta),
@@ -22,6 +26,51 @@ pub(crate) fn lower(cx: &Cx<'_>) -> Result<Lowered> {
         Op::ReadVariable | Op::AssignVariable => Ok(Lowered::Alias(cx.input(0)?)),
         Op::Other { code, .. } => bail!("{}", unsupported(*code)),
         _ => bail!("this operator is not supported yet"),
+    }
+}
+
+/// The newest version of an operator whose meaning we know; newer ones may mean something else.
+const fn newest(op: &Op) -> i32 {
+    match op {
+        Op::FullyConnected { .. } => 14,
+        Op::Conv2d(_) | Op::Cast => 8,
+        Op::DepthwiseConv2d { .. } | Op::Mul { .. } | Op::Transpose | Op::Dequantize | Op::Slice => 7,
+        Op::Gather { .. } => 6,
+        Op::Add { .. } | Op::Sub { .. } | Op::Concatenation { .. } | Op::TransposeConv(_) => 5,
+        Op::Svdf { .. }
+        | Op::SpaceToBatchNd
+        | Op::BatchToSpaceNd
+        | Op::Pad
+        | Op::PadV2
+        | Op::ResizeBilinear(_)
+        | Op::ResizeNearestNeighbor(_)
+        | Op::Split
+        | Op::StridedSlice(_)
+        | Op::Maximum
+        | Op::Minimum
+        | Op::Quantize
+        | Op::Unpack { .. } => 4,
+        Op::Abs
+        | Op::Relu
+        | Op::Relu6
+        | Op::Tanh
+        | Op::Logistic
+        | Op::AveragePool2d(_)
+        | Op::MaxPool2d(_)
+        | Op::Softmax { .. }
+        | Op::BroadcastTo
+        | Op::UnidirectionalSequenceLstm(_)
+        | Op::Mean { .. }
+        | Op::ReduceMax { .. }
+        | Op::ReduceMin { .. }
+        | Op::Rsqrt
+        | Op::Pack { .. }
+        | Op::MirrorPad { .. }
+        | Op::ReverseV2
+        | Op::Tile
+        | Op::BatchMatmul { .. } => 3,
+        Op::Other { .. } => i32::MAX,
+        _ => 2,
     }
 }
 

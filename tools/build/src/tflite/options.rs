@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::table::Table;
-use crate::op::{Conv, Fused, Lstm, Op, Pool, Resize, Strided};
+use crate::op::{Around, Conv, Fused, Lstm, Op, Pool, Resize, Strided};
 
 /// An operator with its attributes, and what only the reader needs.
 pub(super) struct Options {
@@ -80,6 +80,7 @@ impl Fields<'_> {
         let dilation = |offset| dilation.map_or(Ok(1), |field| self.one(field + offset, "dilation"));
         Ok(Conv {
             same: self.same()?,
+            around: Around::default(),
             stride_w: self.one(1, "stride_w")?,
             stride_h: self.one(2, "stride_h")?,
             dilation_w: dilation(0)?,
