@@ -51,6 +51,17 @@ fn the_perceptron_compiles_and_runs() {
     assert!((510..=514).contains(&sum), "two rows of probabilities sum to {sum}/256");
 }
 
+/// The file that `cargo xtask newcomer` runs is this model; `SCRIMP_OVERWRITE=1` writes it.
+#[test]
+fn the_committed_model_is_the_perceptron() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/tflite/perceptron.tflite");
+    let file = tflite(&perceptron().0);
+    if std::env::var_os("SCRIMP_OVERWRITE").is_some() {
+        std::fs::write(&path, &file).unwrap();
+    }
+    assert!(std::fs::read(&path).unwrap() == file, "write it with SCRIMP_OVERWRITE=1");
+}
+
 #[test]
 fn a_file_that_is_no_model() {
     assert_says(&refusal(b""), &["not a .tflite file"]);

@@ -8,6 +8,7 @@ mod docs;
 mod elf;
 mod evidence;
 mod models;
+mod newcomer;
 mod panics;
 mod plot;
 mod process;
@@ -83,6 +84,8 @@ enum Task {
     },
     /// Users' networks (../shared/models) on boards: bytes of the golden tensors, instructions, arena, flash, stack
     Models(models::Options),
+    /// The README's "Run your own model" in a crate outside this repository, on the host and on a Cortex-M4F
+    Newcomer,
     /// Bit switching on the small Fashion-MNIST transformer, every method and width; needs the data set (tools/train)
     Switching {
         /// Write tests/expected
@@ -147,6 +150,10 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Bench(options) => bench::run(&options)?,
         Task::Accuracy { overwrite } => accuracy::run(overwrite)?,
         Task::Models(options) => models::run(&options)?,
+        Task::Newcomer => {
+            setup::run()?;
+            newcomer::run()?;
+        }
         Task::Switching { overwrite, resume, only } => switching::run(overwrite, resume, only)?,
         Task::Docs { check } => docs::run(check)?,
         Task::Setup => setup::run()?,

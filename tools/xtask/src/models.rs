@@ -21,7 +21,7 @@ use crate::setup::{self, Toolchain};
 use crate::workspace;
 
 /// The boards that are counted: a Cortex-M0, M4F and M55.
-const BOARDS: [&str; 3] = ["microbit", "mps2-an386", "mps3-an547"];
+pub(crate) const BOARDS: [&str; 3] = ["microbit", "mps2-an386", "mps3-an547"];
 
 /// A model that runs longer on an emulator hangs.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -100,6 +100,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.overwrite {
         let path = workspace::path("tests/expected/models.json");
         fs::write(path, serde_json::to_string_pretty(&records)? + "\n")?;
+    }
+    Ok(())
+}
+
+/// Runs all models on one board and compares their outputs; without `../shared/models` there is nothing to do.
+pub(crate) fn check(board: &Board) -> Result<()> {
+    let Some(models) = models(&[])? else {
+        println!("        skipped: no ../shared/models");
+        return Ok(());
+    };
+    for model in &models {
+        on_board(board, model, false).with_context(|| model.name.clone())?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 
 use crate::board::Board;
 use crate::process::{self, LONG};
-use crate::{bench, demo, docs, panics, setup, size, workspace};
+use crate::{bench, demo, docs, models, newcomer, panics, setup, size, workspace};
 
 /// A board that takes longer than this for one example hangs.
 const BOARD_LIMIT: Duration = Duration::from_secs(300);
@@ -26,6 +26,7 @@ pub(crate) fn run(filter: &[String]) -> Result<ExitCode> {
     steps.step("set-up", setup::run);
     host(&steps);
     on_boards(&steps, Board::all()?);
+    steps.step("newcomer", newcomer::run);
     steps.step("demo", || demo::run(&demo::Options::default()));
     Ok(steps.finish(start))
 }
@@ -94,6 +95,9 @@ fn on_board(steps: &Steps<'_>, board: &Board) {
         });
     }
     steps.step(&format!("{name}: panics"), || panics::gate(board));
+    if models::BOARDS.contains(&name.as_str()) {
+        steps.step(&format!("{name}: models"), || models::check(board));
+    }
     if is_counted {
         steps.step(&format!("{name}: bench"), || bench::check(board));
     }

@@ -245,7 +245,7 @@ pub(crate) struct Random(pub(crate) u64);
 impl Random {
     pub(crate) fn below(&mut self, below: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) % below as u64) as usize
+        ((self.0 >> 33) % below.max(1) as u64) as usize
     }
 
     pub(crate) fn codes(&mut self, count: usize) -> Vec<i8> {
