@@ -73,6 +73,38 @@ pub struct Code {
     pub macs: u64,
     /// The arena as a drawing, a line for each operator.
     pub drawing: String,
+    /// What runs, in order.
+    pub operators: Vec<Operator>,
+    /// What lies in the arena, and while which operators.
+    pub blocks: Vec<MapBlock>,
+}
+
+/// An operator of generated code.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    /// Its place in the file.
+    pub index: usize,
+    /// The format's name of it.
+    pub name: String,
+    /// The library's type or function; empty if nothing runs.
+    pub kernel: String,
+    /// Multiply-accumulates.
+    pub macs: u64,
+    /// Bytes of the arena that are in use while it runs.
+    pub live_bytes: usize,
+}
+
+/// Memory of one or several tensors, or of an operator's scratch.
+#[derive(Clone, Debug)]
+pub struct MapBlock {
+    /// What lies there.
+    pub label: String,
+    /// First byte.
+    pub offset: usize,
+    /// How many.
+    pub bytes: usize,
+    /// The first and the last operator that it lives for, by their places in [`Code::operators`].
+    pub operators: (usize, usize),
 }
 
 impl Model {
@@ -170,8 +202,41 @@ impl Model {
             lower_bound: plan.lower_bound,
             macs: work.iter().map(|w| if let Work::Step(step) = w { step.operator.macs() } else { 0 }).sum(),
             drawing: plan.drawing(graph, &work),
+            operators: operators(graph, &work, &plan),
+            blocks: blocks(graph, &work, &plan),
         })
     }
+}
+
+fn operators(graph: &Graph, work: &[Work], plan: &Plan) -> Vec<Operator> {
+    let live = |i: usize| plan.blocks.iter().filter(move |placed| placed.block.start <= i + 1 && i < placed.block.end);
+    let operator = |(i, work): (usize, &Work)| {
+        let (node, kernel, macs) = match work {
+            Work::Step(step) => (step.node, step.operator.kernel(), step.operator.macs()),
+            Work::Alias { node, .. } => (*node, if plan.steps[i].is_copy() { "copy" } else { "" }, 0),
+        };
+        let node = &graph.nodes[node];
+        let live_bytes = live(i).map(|placed| placed.block.size).sum();
+        Operator { index: node.index, name: node.op.name().to_owned(), kernel: kernel.to_owned(), macs, live_bytes }
+    };
+    work.iter().enumerate().map(operator).collect()
+}
+
+fn blocks(graph: &Graph, work: &[Work], plan: &Plan) -> Vec<MapBlock> {
+    let last = work.len().saturating_sub(1);
+    let block = |placed: &crate::plan::Placed| MapBlock {
+        label: match placed.tensors.as_slice() {
+            [] => "scratch".to_owned(),
+            tensors => {
+                let names: Vec<String> = tensors.iter().map(|id| graph.tensors[id.0].to_string()).collect();
+                names.join(", ")
+            }
+        },
+        offset: placed.offset,
+        bytes: placed.block.size,
+        operators: (placed.block.start.saturating_sub(1), placed.block.end.saturating_sub(1).min(last)),
+    };
+    plan.blocks.iter().filter(|placed| placed.block.size > 0).map(block).collect()
 }
 
 fn check_arena(graph: &Graph, work: &[Work], plan: &Plan, max: usize) -> Result<()> {

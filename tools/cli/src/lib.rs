@@ -20,6 +20,7 @@ pub mod output;
 pub mod paired;
 pub mod picture;
 pub mod pretrained;
+pub mod profile;
 pub mod quantize;
 pub mod replay;
 pub mod run;

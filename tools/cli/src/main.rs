@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use scrimp_cli::{
-    bench, calibrate, check, classify, compile, convert, deblur, evaluate, inspect, quantize, replay, run, switching,
+    bench, calibrate, check, classify, compile, convert, deblur, evaluate, inspect, profile, quantize, replay, run,
+    switching,
 };
 
 /// Models and pictures for the scrimp inference library.
@@ -29,6 +30,8 @@ enum Command {
     },
     /// Turn a .tflite model into a Rust module that runs it, and the file of its constants
     Compile(compile::Options),
+    /// What a .tflite model costs on an emulated board: instructions, flash and RAM, by operator
+    Profile(profile::Options),
     /// Run a .tflite model on the host beside golden tensors; exit code 1 if any byte differs
     Check {
         /// MODEL.tflite GOLDEN.safetensors
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
             _ => unreachable!("clap counts them"),
         },
         Command::Compile(options) => compile::run(&options),
+        Command::Profile(options) => profile::run(&options),
         Command::Check { files, cases } => {
             let result = match (cases, files.as_slice()) {
                 (Some(file), _) => check::cases(&file),

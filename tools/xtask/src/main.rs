@@ -12,6 +12,7 @@ mod newcomer;
 mod panics;
 mod plot;
 mod process;
+mod profile;
 mod quality;
 mod setup;
 mod size;
@@ -84,6 +85,8 @@ enum Task {
     },
     /// Users' networks (../shared/models) on boards: bytes of the golden tensors, instructions, arena, flash, stack
     Models(models::Options),
+    /// What a .tflite model costs on an emulated board: instructions, multiply-accumulates, flash, RAM, by operator
+    Profile(profile::Options),
     /// The README's "Run your own model" in a crate outside this repository, on the host and on a Cortex-M4F
     Newcomer,
     /// Bit switching on the small Fashion-MNIST transformer, every method and width; needs the data set (tools/train)
@@ -150,6 +153,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Bench(options) => bench::run(&options)?,
         Task::Accuracy { overwrite } => accuracy::run(overwrite)?,
         Task::Models(options) => models::run(&options)?,
+        Task::Profile(options) => profile::run(&options)?,
         Task::Newcomer => {
             setup::run()?;
             newcomer::run()?;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use safetensors::SafeTensors;
 use scrimp::model::crc32;
-use scrimp_build::{Model, layout_of};
+use scrimp_build::{Code, Model, layout_of};
 use serde::{Deserialize, Serialize};
 
 use crate::board::Board;
@@ -147,50 +147,22 @@ fn models(names: &[String]) -> Result<Option<Vec<Pair>>> {
 
 /// Builds and runs one model on one board; `None` if the board is too small for it.
 fn on_board(board: &Board, pair: &Pair, measures: bool) -> Result<Option<Record>> {
-    let code = Model::tflite(&pair.model)?.layout(layout_of(&board.backend)?).code()?;
+    let code = code(board, &pair.model)?;
     let golden = fs::read(&pair.golden)?;
     let golden = Golden::read(&golden, &pair.model)?;
-    let is_small = board.name == "microbit";
-    // What is left of 16 KiB of RAM for the arena, and of 256 KiB of flash for weights beside the code.
-    if is_small && (code.arena_bytes > 13 << 10 || code.data.len() > 170 << 10) {
+    if !fits(board, &code) {
         println!("{:12} {}: too large", board.name, pair.name);
         return Ok(None);
     }
-    let most = if is_small { (200usize << 10).saturating_sub(code.data.len()) } else { 1 << 20 };
+    let most = if board.name == "microbit" { (200usize << 10).saturating_sub(code.data.len()) } else { 1 << 20 };
     let steps = (most / golden.step_bytes).clamp(1, golden.steps);
-    let inputs = workspace::path("target/models").join(format!("{}-{}.in", board.name, pair.name));
-    fs::create_dir_all(inputs.parent().context("a folder")?)?;
-    fs::write(&inputs, &golden.inputs[..steps * golden.step_bytes])?;
-
-    let mut cargo = cargo(board, &pair.model, "messages")?;
-    cargo.env("SCRIMP_INPUTS", &inputs);
-    if golden.is_stream {
-        cargo.env("SCRIMP_STREAM", "1");
-    }
-    process::run(&format!("build {} for {}", pair.name, board.name), &mut cargo, LONG)?.check()?;
-    let program = board.keep("scrimp-net", &pair.name)?;
-    let run = board.run(&program, &[""; 0], LIMIT)?.check()?;
-    let mut record = Record {
-        model: pair.name.clone(),
-        board: board.name.clone(),
-        backend: board.backend.clone(),
-        rustc: Toolchain::for_target(&board.target)?.version()?,
-        instructions: 0,
-        macs: code.macs,
-        arena_bytes: code.arena_bytes,
-        arena_lower_bound: code.lower_bound,
-        flash_bytes: 0,
-        weights_bytes: code.data.len(),
-        stack_bytes: 0,
-        by_node: Vec::new(),
-    };
-    compare(&run.stdout, &golden, steps, &mut record)?;
-    if measures {
-        let mut cargo = self::cargo(board, &pair.model, "bare")?;
-        process::run(&format!("build {} bare for {}", pair.name, board.name), &mut cargo, LONG)?.check()?;
-        let program = board.keep("scrimp-net", &format!("{}-bare", pair.name))?;
-        let (sizes, _) = elf::measure(&program, 0)?;
-        record.flash_bytes = (sizes.text + sizes.rodata + sizes.data).saturating_sub(code.data.len() as u64);
+    let inputs = &golden.inputs[..steps * golden.step_bytes];
+    let (mut record, outputs) = measure(board, &pair.model, &code, inputs, golden.is_stream, measures)?;
+    record.model.clone_from(&pair.name);
+    ensure!(outputs.len() == steps * golden.outputs, "{} outputs, {} expected", outputs.len(), steps * golden.outputs);
+    for ((step, k), crc) in outputs {
+        let want = *golden.crcs.get(&(step, k)).context("an output that the golden file has not")?;
+        ensure!(crc == want, "step {step}, output {k}: CRC-32 {crc:08x}, {want:08x} expected");
     }
     println!(
         "{:12} {:26} {steps} steps equal; {} instructions, arena {} (least {}), flash {} + {} of weights, stack {}",
@@ -206,6 +178,66 @@ fn on_board(board: &Board, pair: &Pair, measures: bool) -> Result<Option<Record>
     Ok(Some(record))
 }
 
+/// The code of a model for a board.
+pub(crate) fn code(board: &Board, model: &Path) -> Result<Code> {
+    Model::tflite(model)?.layout(layout_of(&board.backend)?).code().with_context(|| model.display().to_string())
+}
+
+/// Whether a board has room for a model.
+pub(crate) fn fits(board: &Board, code: &Code) -> bool {
+    // What is left of 16 KiB of RAM for the arena, and of 256 KiB of flash for weights beside the code.
+    board.name != "microbit" || (code.arena_bytes <= 13 << 10 && code.data.len() <= 170 << 10)
+}
+
+/// CRC-32 of each output of each step.
+type Outputs = BTreeMap<(usize, usize), u32>;
+
+/// Runs a model on a board on these inputs, step after step: what it costs, and what came out.
+pub(crate) fn measure(
+    board: &Board,
+    model: &Path,
+    code: &Code,
+    inputs: &[u8],
+    is_stream: bool,
+    measures: bool,
+) -> Result<(Record, Outputs)> {
+    let name = model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let file = workspace::path("target/models").join(format!("{}-{name}.in", board.name));
+    fs::create_dir_all(file.parent().context("a folder")?)?;
+    fs::write(&file, inputs)?;
+    let mut cargo = cargo(board, model, "messages")?;
+    cargo.env("SCRIMP_INPUTS", &file);
+    if is_stream {
+        cargo.env("SCRIMP_STREAM", "1");
+    }
+    process::run(&format!("build {name} for {}", board.name), &mut cargo, LONG)?.check()?;
+    let program = board.keep("scrimp-net", &name)?;
+    let run = board.run(&program, &[""; 0], LIMIT)?.check()?;
+    let mut record = Record {
+        model: name.clone(),
+        board: board.name.clone(),
+        backend: board.backend.clone(),
+        rustc: Toolchain::for_target(&board.target)?.version()?,
+        instructions: 0,
+        macs: code.macs,
+        arena_bytes: code.arena_bytes,
+        arena_lower_bound: code.lower_bound,
+        flash_bytes: 0,
+        weights_bytes: code.data.len(),
+        stack_bytes: 0,
+        by_node: Vec::new(),
+    };
+    let outputs = parse(&run.stdout, &mut record)?;
+    if measures {
+        let mut cargo = self::cargo(board, model, "bare")?;
+        process::run(&format!("build {name} bare for {}", board.name), &mut cargo, LONG)?.check()?;
+        let program = board.keep("scrimp-net", &format!("{name}-bare"))?;
+        let (sizes, _) = elf::measure(&program, 0)?;
+        record.flash_bytes = (sizes.text + sizes.rodata + sizes.data).saturating_sub(code.data.len() as u64);
+    }
+    Ok((record, outputs))
+}
+
 fn cargo(board: &Board, model: &Path, feature: &str) -> Result<std::process::Command> {
     let mut cargo = board.cargo("build")?;
     cargo.args(["-p", "scrimp-net", "--features", feature]).env("SCRIMP_MODEL", model);
@@ -213,8 +245,8 @@ fn cargo(board: &Board, model: &Path, feature: &str) -> Result<std::process::Com
 }
 
 /// What a program printed: checksums, and what it counted.
-fn compare(stdout: &str, golden: &Golden, steps: usize, record: &mut Record) -> Result<()> {
-    let mut seen = 0;
+fn parse(stdout: &str, record: &mut Record) -> Result<Outputs> {
+    let mut outputs = Outputs::new();
     for line in stdout.lines() {
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
@@ -226,11 +258,7 @@ fn compare(stdout: &str, golden: &Golden, steps: usize, record: &mut Record) -> 
                 );
             }
             ["output", step, k, crc] => {
-                let (step, k): (usize, usize) = (step.parse()?, k.parse()?);
-                let crc = u32::from_str_radix(crc, 16)?;
-                let want = golden.crcs.get(&(step, k)).context("an output that the golden file has not")?;
-                ensure!(crc == *want, "step {step}, output {k}: CRC-32 {crc:08x}, {want:08x} expected");
-                seen += 1;
+                outputs.insert((step.parse()?, k.parse()?), u32::from_str_radix(crc, 16)?);
             }
             ["stack", bytes] => record.stack_bytes = bytes.parse()?,
             ["instructions", count] => record.instructions = count.parse()?,
@@ -238,8 +266,7 @@ fn compare(stdout: &str, golden: &Golden, steps: usize, record: &mut Record) -> 
             _ => bail!("not understood: {line}"),
         }
     }
-    ensure!(seen == steps * golden.outputs, "{seen} outputs, {} expected:\n{stdout}", steps * golden.outputs);
-    Ok(())
+    Ok(outputs)
 }
 
 /// What a golden file has: inputs of all steps side by side, checksums of the outputs.
@@ -248,7 +275,7 @@ struct Golden {
     step_bytes: usize,
     inputs: Vec<u8>,
     outputs: usize,
-    crcs: BTreeMap<(usize, usize), u32>,
+    crcs: Outputs,
     is_stream: bool,
 }
 
@@ -264,7 +291,7 @@ impl Golden {
         let first = graph.inputs.first().context("the model has no input")?;
         let steps = array("in", 0)?.len() / size(first);
         let mut inputs = Vec::new();
-        let mut crcs = BTreeMap::new();
+        let mut crcs = Outputs::new();
         for step in 0..steps {
             for (k, id) in graph.inputs.iter().enumerate() {
                 let bytes = size(id);

@@ -51,6 +51,13 @@ pub(crate) struct Planned {
     pub(crate) scratch: usize,
 }
 
+impl Planned {
+    /// Whether it is an alias whose bytes are copied.
+    pub(crate) const fn is_copy(&self) -> bool {
+        matches!(self.kind, Kind::Copy { .. })
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An alias that costs nothing.
