@@ -22,7 +22,7 @@ fn share(picture: &RgbImage, previous: Option<&RgbImage>) -> f64 {
 #[test]
 fn sharp_photos_keep_most_cells_inactive() {
     for name in ["spoon", "dandelion"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/data/{name}_sharp.png"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../examples/data/{name}_sharp.png"));
         let photo = image::open(path).expect("a photo").into_rgb8();
         let (one, two) = (share(&photo, None), share(&photo, Some(&photo)));
         println!("{name}: {:.1} % of cells from one frame, {:.1} % from two", 100.0 * one, 100.0 * two);
@@ -53,7 +53,7 @@ fn extremes_are_decided_and_run() {
 
 #[test]
 fn the_model_is_the_trained_weights() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let weights = std::fs::read(root.join("tools/train/weights/lmdvit-t16.safetensors")).expect("weights");
     let text = std::fs::read_to_string(root.join("tools/train/weights/lmdvit-t16.toml")).expect("a description");
     let config = scrimp_cli::description::Description::parse(&text).and_then(|d| d.config()).expect("a description");

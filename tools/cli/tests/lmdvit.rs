@@ -17,7 +17,7 @@ const TOLERANCE: f32 = 1e-4;
 const NETS: [&str; 5] = ["paper", "cells", "odd", "mini", "mini_predictors"];
 
 fn vectors() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/lmdvit")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/lmdvit")
 }
 
 /// A network and what PyTorch computed with it.
