@@ -9,6 +9,7 @@ mod pictures;
 mod quantize;
 mod refusals;
 mod replay;
+mod tflite;
 mod transformer;
 
 use std::collections::BTreeMap;
