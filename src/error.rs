@@ -164,6 +164,14 @@ pub enum Arg {
     Layers,
     /// Number of channels.
     Channels,
+    /// Height or width of a window.
+    Kernel,
+    /// Steps of a window.
+    Stride,
+    /// Distance of a window's taps.
+    Dilation,
+    /// Rows or columns beyond the edges.
+    Padding,
 }
 
 /// Rules of a network configuration that an [`Error`] can name.
@@ -226,6 +234,10 @@ pub enum Rule {
     OutputRange,
     /// A ladder of widths takes a step that is none.
     Ladder,
+    /// The groups of a convolution do not divide its channels.
+    Groups,
+    /// A window lies wholly beyond the edges, so that there is nothing to pool.
+    EmptyWindow,
 }
 
 /// Checks of a model blob that an [`Error`] can name.
@@ -329,6 +341,10 @@ impl Arg {
             Self::Plans => "plans",
             Self::Layers => "layers",
             Self::Channels => "channels",
+            Self::Kernel => "kernel",
+            Self::Stride => "stride",
+            Self::Dilation => "dilation",
+            Self::Padding => "padding",
         }
     }
 }
@@ -369,6 +385,8 @@ impl fmt::Display for Rule {
             Self::NestCap => "a code is above 119, which nested weights cannot hold",
             Self::OutputRange => "the least output is above the largest",
             Self::Ladder => "a step of the ladder does not lead one width down",
+            Self::Groups => "the groups of a convolution must divide its inputs and outputs",
+            Self::EmptyWindow => "a window lies wholly beyond the edges",
         })
     }
 }

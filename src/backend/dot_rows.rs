@@ -267,6 +267,15 @@ impl<'a> Codes<'a> {
         }
     }
 
+    /// The rows of outputs `first` to `first + n`; `None` unless they are there and bytes, row by row.
+    #[inline(always)]
+    pub(crate) fn part(&self, first: usize, n: usize) -> Option<Self> {
+        let Data::Bytes(bytes) = self.data else { return None };
+        let start = first.checked_mul(self.depth)?;
+        let bytes = bytes.get(start..start.checked_add(n.checked_mul(self.depth)?)?)?;
+        if n == 0 { None } else { Some(Self { data: Data::Bytes(bytes), outputs: n, ..*self }) }
+    }
+
     /// Whether a weight is above `most`.
     pub(crate) const fn has_more_than(&self, most: i8) -> bool {
         let mut o = 0;
@@ -390,17 +399,81 @@ impl<'a> LayerS8<'a> {
     pub(crate) const fn outputs(&self) -> &OutputsS8<'a> {
         &self.outputs
     }
+
+    /// Outputs `first` to `first + n` as a layer of their own; `None` unless they are there and the weights are bytes, row by
+    /// row.
+    #[inline(always)]
+    pub(crate) fn part(&self, first: usize, n: usize) -> Option<Self> {
+        let OutputsS8 { bias, mantissa, shift, .. } = self.outputs;
+        let end = first.checked_add(n)?;
+        let (bias, mantissa, shift) = (bias.get(first..end)?, mantissa.get(first..end)?, shift.get(first..end)?);
+        let outputs = OutputsS8 { bias, mantissa, shift, ..self.outputs };
+        Self::new(self.codes.part(first, n)?, self.filter_offset, outputs)
+    }
+}
+
+/// What is added to sums of 16-bit activations, and how wide they are.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) enum BiasS16<'a> {
+    /// Sums of 64 bits, a multiplier of 16.
+    Wide(&'a [i64]),
+    /// Sums of 32 bits that wrap around, a multiplier of 31.
+    Narrow(&'a [i32]),
+}
+
+/// What becomes of the sums of a layer on 16-bit activations.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct OutputsS16<'a> {
+    pub(crate) bias: BiasS16<'a>,
+    pub(crate) mantissa: &'a [i32],
+    pub(crate) shift: &'a [i8],
+    pub(crate) min: i16,
+    pub(crate) max: i16,
+}
+
+impl OutputsS16<'_> {
+    /// The output `o` of an exact sum without its bias.
+    #[inline(always)]
+    pub(crate) fn of(&self, o: usize, sum: i64) -> i16 {
+        let mantissa = self.mantissa.get(o).copied().unwrap_or(0);
+        let multiplier = Multiplier { mantissa, shift: i32::from(self.shift.get(o).copied().unwrap_or(0)) };
+        let y = match self.bias {
+            BiasS16::Wide(bias) => requantize_s64(sum.wrapping_add(bias.get(o).copied().unwrap_or(0)), multiplier),
+            BiasS16::Narrow(bias) => {
+                let sum = (sum as i32).wrapping_add(bias.get(o).copied().unwrap_or(0));
+                requantize(sum, multiplier, Rounding::Double)
+            }
+        };
+        y.min(i32::from(self.max)).max(i32::from(self.min)) as i16
+    }
+
+    /// Those of outputs `first` to `first + n`.
+    #[inline(always)]
+    fn part(&self, first: usize, n: usize) -> Option<Self> {
+        let end = first.checked_add(n)?;
+        let bias = match self.bias {
+            BiasS16::Wide(bias) => BiasS16::Wide(bias.get(first..end)?),
+            BiasS16::Narrow(bias) => BiasS16::Narrow(bias.get(first..end)?),
+        };
+        Some(Self { bias, mantissa: self.mantissa.get(first..end)?, shift: self.shift.get(first..end)?, ..*self })
+    }
 }
 
 /// A fully connected layer on 16-bit activations, checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LayerS16<'a> {
     pub(crate) codes: Codes<'a>,
-    pub(crate) bias: &'a [i64],
-    pub(crate) mantissa: &'a [i32],
-    pub(crate) shift: &'a [i8],
-    pub(crate) min: i16,
-    pub(crate) max: i16,
+    pub(crate) outputs: OutputsS16<'a>,
+}
+
+impl LayerS16<'_> {
+    /// As [`LayerS8::part`].
+    #[inline(always)]
+    pub(crate) fn part(&self, first: usize, n: usize) -> Option<Self> {
+        Some(Self { codes: self.codes.part(first, n)?, outputs: self.outputs.part(first, n)? })
+    }
 }
 
 /// What a backend can speed up in products with stored weights. Every backend gives the same bytes.
@@ -423,11 +496,7 @@ pub(crate) trait DotRows: Copy {
         let codes = layer.codes;
         for (x, y) in x.chunks_exact(codes.depth.max(1)).zip(y.chunks_exact_mut(codes.outputs.max(1))) {
             for (o, y) in y.iter_mut().enumerate() {
-                let sum = row_sum_s16(&codes, x, o).wrapping_add(layer.bias.get(o).copied().unwrap_or(0));
-                let mantissa = layer.mantissa.get(o).copied().unwrap_or(0);
-                let shift = i32::from(layer.shift.get(o).copied().unwrap_or(0));
-                let sum = requantize_s64(sum, Multiplier { mantissa, shift });
-                *y = sum.min(i32::from(layer.max)).max(i32::from(layer.min)) as i16;
+                *y = layer.outputs.of(o, row_sum_s16(&codes, x, o));
             }
         }
     }

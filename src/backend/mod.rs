@@ -55,7 +55,7 @@ pub(crate) use code_rows::{
     CodeRows, CodeStep, KEY_CHANNELS, KEY_GROUP, LEAST_MAX, PLAIN, Requantize, VALUE_CHANNELS, VALUE_KEYS, keys_words,
     values_words,
 };
-pub(crate) use dot_rows::{Codes, Data, DotRows, LayerS8, LayerS16, OutputsS8, masked, row_term};
+pub(crate) use dot_rows::{BiasS16, Codes, Data, DotRows, LayerS8, LayerS16, OutputsS8, OutputsS16, masked, row_term};
 pub use dot_rows::{Format, Layout};
 pub(crate) use f32_rows::F32Rows;
 pub(crate) use in_out::InOut;

@@ -1,7 +1,8 @@
 //! Fully connected layer on 16-bit activations, with weights that are read at any of their widths.
 
+use super::element::RowLayer;
 use super::requant::is_usable;
-use crate::backend::{Auto, Backend, Dispatch, DotRows, Kernel, LayerS16};
+use crate::backend::{Auto, Backend, BiasS16, Dispatch, Kernel, LayerS16, OutputsS16};
 use crate::bits::{Weights, Width};
 use crate::error::{Arg, Error, Rule, length};
 
@@ -12,33 +13,71 @@ const MOST_DEPTH: usize = 1 << 20;
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RequantS16<'a> {
-    bias: &'a [i64],
-    mantissa: &'a [i32],
-    shift: &'a [i8],
+    pub(super) bias: BiasS16<'a>,
+    pub(super) mantissa: &'a [i32],
+    pub(super) shift: &'a [i8],
 }
 
 impl<'a> RequantS16<'a> {
-    /// `y = (sum + bias) * mantissa / 2^31 * 2^shift`, a positive shift to the left.
+    /// `y = (sum + bias) * mantissa / 2^31 * 2^shift`, a positive shift to the left; sums of 64 bits, the mantissa rounded to
+    /// 16 bits ([`requantize_s64`](crate::fixedpoint::requantize_s64)): TFLite's rule where the bias is int64 or absent.
     ///
     /// # Errors
     /// `Error::Length` unless all are of one length; `Error::Config` if a shift is not -31 to 14, a mantissa is `i32::MIN`,
     /// or a bias beyond 2^46.
     pub const fn new(bias: &'a [i64], mantissa: &'a [i32], shift: &'a [i8]) -> Result<Self, Error> {
-        if let Err(error) = length(Arg::Multiplier, bias.len(), mantissa.len()) {
-            return Err(error);
-        }
-        if let Err(error) = length(Arg::Shift, bias.len(), shift.len()) {
+        if let Err(error) = check(bias.len(), mantissa, shift, 14) {
             return Err(error);
         }
         let mut i = 0;
-        while i < bias.len() && i < mantissa.len() && i < shift.len() {
-            if !is_usable(mantissa[i], shift[i] as i32) || shift[i] > 14 || bias[i].unsigned_abs() > 1 << 46 {
+        while i < bias.len() {
+            if bias[i].unsigned_abs() > 1 << 46 {
                 return Err(Error::Config { what: Rule::Scale });
             }
             i += 1;
         }
-        Ok(Self { bias, mantissa, shift })
+        Ok(Self { bias: BiasS16::Wide(bias), mantissa, shift })
     }
+
+    /// The same with sums of 32 bits that wrap around, and all bits of the mantissa
+    /// ([`requantize`](crate::fixedpoint::requantize), two roundings): TFLM's rule where the bias is int32.
+    ///
+    /// # Errors
+    /// `Error::Length` unless all are of one length; `Error::Config` if a shift is not -31 to 30 or a mantissa is `i32::MIN`.
+    pub const fn narrow(bias: &'a [i32], mantissa: &'a [i32], shift: &'a [i8]) -> Result<Self, Error> {
+        match check(bias.len(), mantissa, shift, 30) {
+            Ok(()) => Ok(Self { bias: BiasS16::Narrow(bias), mantissa, shift }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Outputs that it has entries for.
+    #[must_use]
+    pub const fn outputs(&self) -> usize {
+        self.mantissa.len()
+    }
+
+    #[inline(always)]
+    pub(super) const fn outputs_s16(&self, min: i16, max: i16) -> OutputsS16<'a> {
+        OutputsS16 { bias: self.bias, mantissa: self.mantissa, shift: self.shift, min, max }
+    }
+}
+
+const fn check(outputs: usize, mantissa: &[i32], shift: &[i8], most: i8) -> Result<(), Error> {
+    if let Err(error) = length(Arg::Multiplier, outputs, mantissa.len()) {
+        return Err(error);
+    }
+    if let Err(error) = length(Arg::Shift, outputs, shift.len()) {
+        return Err(error);
+    }
+    let mut i = 0;
+    while i < mantissa.len() && i < shift.len() {
+        if !is_usable(mantissa[i], shift[i] as i32) || shift[i] > most {
+            return Err(Error::Config { what: Rule::Scale });
+        }
+        i += 1;
+    }
+    Ok(())
 }
 
 /// A fully connected layer on i16: `y[r][o] = clamp(m[o] (bias[o] + Σ_i x[r][i] w[o][i]))`, without zero points, as 16-bit
@@ -98,7 +137,7 @@ impl<'a> LinearS16<'a> {
             if !weights.has(widths[i].0) {
                 return Err(Error::Config { what: Rule::BitWidth });
             }
-            if let Err(error) = length(Arg::Multiplier, shape.rows(), widths[i].1.bias.len()) {
+            if let Err(error) = length(Arg::Multiplier, shape.rows(), widths[i].1.outputs()) {
                 return Err(error);
             }
             i += 1;
@@ -116,10 +155,9 @@ impl<'a> LinearS16<'a> {
     }
 
     /// The layer at its width as a backend takes it ([`DotRows`]); `None` never happens after `new`.
-    const fn layer(&self) -> Option<LayerS16<'a>> {
-        let RequantS16 { bias, mantissa, shift } = self.requant;
+    pub(super) const fn layer(&self) -> Option<LayerS16<'a>> {
         match self.weights.codes(self.width) {
-            Some(codes) => Some(LayerS16 { codes, bias, mantissa, shift, min: self.min, max: self.max }),
+            Some(codes) => Some(LayerS16 { codes, outputs: self.requant.outputs_s16(self.min, self.max) }),
             None => None,
         }
     }
@@ -176,6 +214,6 @@ impl Kernel for Run<'_> {
 
     #[inline(always)]
     fn eval<B: Backend>(self, b: B) {
-        DotRows::linear_s16(b, &self.layer, self.x, self.y);
+        self.layer.rows(b, self.x, self.y);
     }
 }

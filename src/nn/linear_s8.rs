@@ -1,5 +1,6 @@
 //! Fully connected layer on 8-bit activations, with weights that are read at any of their widths.
 
+use super::element::RowLayer;
 use super::requant::{self, MOST_DEPTH, QuantS8, Requant};
 use crate::backend::{Auto, Backend, Codes, Dispatch, DotRows, Kernel, LayerS8, OutputsS8};
 use crate::bits::{Weights, Width};
@@ -74,6 +75,12 @@ impl<'a> LinearS8<'a> {
     #[must_use]
     pub const fn weights(&self) -> Weights<'a> {
         self.weights
+    }
+
+    /// The layer at its width as a backend takes it.
+    #[inline(always)]
+    pub(super) const fn layer(&self) -> &LayerS8<'a> {
+        &self.layer
     }
 
     /// The layer at another width: nothing is copied or computed.
@@ -234,7 +241,7 @@ impl Kernel for Run<'_> {
 
     #[inline(always)]
     fn eval<B: Backend>(self, b: B) {
-        DotRows::linear_s8(b, self.layer, self.x, self.y);
+        self.layer.rows(b, self.x, self.y);
     }
 }
 

@@ -6,25 +6,36 @@ pub(crate) mod attention;
 mod attention_adalog;
 mod batch_matmul;
 pub(crate) mod conv;
+mod conv_2d;
 pub(crate) mod depthwise;
+mod depthwise_conv_2d;
+mod element;
 mod gelu;
 mod linear;
 mod linear_s16;
 mod linear_s8;
 pub(crate) mod matmul;
 mod norm;
+mod pool_2d;
 mod requant;
+mod transpose_conv_2d;
+mod window;
 
 pub use activation::Activation;
 pub use attention_adalog::{AttentionAdaLog, AttentionScales, CodeForm, attend_adalog, attend_adalog_on};
 pub use batch_matmul::{BatchMatMulS8, BatchMatMulS16, BatchShape};
+pub use conv_2d::{Conv2dS8, Conv2dS16};
 pub use depthwise::Padding;
+pub use depthwise_conv_2d::{DepthwiseConv2dS8, DepthwiseConv2dS16};
 pub use gelu::{gelu_f32_in_place, gelu_f32_in_place_on};
 pub use linear::Linear;
 pub use linear_s8::LinearS8;
 pub use linear_s16::{LinearS16, RequantS16};
 pub use norm::LayerNorm;
+pub use pool_2d::{AveragePool2dS8, AveragePool2dS16, MaxPool2dS8, MaxPool2dS16};
 pub use requant::{QuantS8, Requant, RequantTable};
+pub use transpose_conv_2d::{TransposeConv2dS8, TransposeConv2dS16, TransposeShape2d};
+pub use window::Window2d;
 
 /// Copies as many elements as both have; unlike `copy_from_slice` it cannot panic.
 #[inline(always)]

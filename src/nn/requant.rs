@@ -1,9 +1,10 @@
 //! From the sums of a layer to its outputs: bias, multiplier and shift of each output, at one width.
 
+use super::activation::Activation;
 use crate::backend::{LayerS8, OutputsS8};
 use crate::bits::{Weights, Width};
 use crate::error::{Arg, Error, Rule, length};
-use crate::fixedpoint::{Multiplier, Rounding};
+use crate::fixedpoint::{Multiplier, Quantization, Rounding};
 
 /// Most inputs of a layer: no sum of products with zero points of 8 bits reaches 2^31.
 pub(super) const MOST_DEPTH: usize = 1 << 15;
@@ -37,6 +38,40 @@ impl QuantS8 {
         max: i8::MAX,
         rounding: Rounding::Double,
     };
+
+    /// For an input and an output that are quantized so, and an activation; the weights' zero point is 0, as those of
+    /// convolutions always are.
+    ///
+    /// # Errors
+    /// `Error::Config` unless both have a positive, finite scale and a zero point of 8 bits.
+    ///
+    /// # Example
+    /// See [`Conv2dS8`](super::Conv2dS8).
+    pub const fn new(input: Quantization, output: Quantization, activation: Activation) -> Result<Self, Error> {
+        if !input.has_usable_scale() || !output.has_usable_scale() {
+            return Err(Error::Config { what: Rule::Scale });
+        }
+        if !input.fits_s8() || !output.fits_s8() {
+            return Err(Error::Config { what: Rule::ZeroPoint });
+        }
+        let (min, max) = activation.range_s8(output);
+        Ok(Self {
+            input_offset: -input.zero_point,
+            filter_offset: 0,
+            output_offset: output.zero_point,
+            min,
+            max,
+            rounding: Rounding::Double,
+        })
+    }
+
+    /// The input's zero point, where it has to be a code.
+    pub(super) const fn input_zero_point(&self) -> Result<i8, Error> {
+        if self.input_offset < -(i8::MAX as i32) || self.input_offset > -(i8::MIN as i32) {
+            return Err(Error::Config { what: Rule::ZeroPoint });
+        }
+        Ok(-self.input_offset as i8)
+    }
 
     pub(super) const fn check(&self) -> Result<(), Error> {
         let input = self.input_offset >= -255 && self.input_offset <= 255;
@@ -142,6 +177,61 @@ impl<'a> Requant<'a> {
         Self::new(folded, mantissa, shift)
     }
 
+    /// The same for the weights of a [`DepthwiseConv2dS8`](super::DepthwiseConv2dS8), `[tap][output]`.
+    ///
+    /// # Errors
+    /// As [`Requant::build`], and `Error::Length` unless the weights are a multiple of the outputs; `Error::Config` if the
+    /// filter has an offset.
+    pub const fn build_depthwise(
+        tables: (&'a mut [i32], &'a mut [i32], &'a mut [i8]),
+        weights: &[i8],
+        quant: &QuantS8,
+        bias: &[i32],
+        multipliers: &[Multiplier],
+    ) -> Result<Self, Error> {
+        let (folded, mantissa, shift) = tables;
+        let outputs = folded.len();
+        if outputs == 0 {
+            return Err(Error::Empty { what: Arg::Bias });
+        }
+        if let Err(error) = check_tables(outputs, folded.len(), mantissa.len(), shift.len()) {
+            return Err(error);
+        }
+        let taps = weights.len() / outputs;
+        if let Err(error) = length(Arg::Weights, taps * outputs, weights.len()) {
+            return Err(error);
+        }
+        if !bias.is_empty()
+            && let Err(error) = length(Arg::Bias, outputs, bias.len())
+        {
+            return Err(error);
+        }
+        if let Err(error) = quant.check() {
+            return Err(error);
+        }
+        if quant.filter_offset != 0 {
+            return Err(Error::Config { what: Rule::ZeroPoint });
+        }
+        if let Err(error) = check_multipliers(outputs, multipliers) {
+            return Err(error);
+        }
+        let mut o = 0;
+        while o < folded.len() && o < mantissa.len() && o < shift.len() {
+            let (mut sum, mut at) = (0i32, o);
+            while at < weights.len() {
+                sum = sum.wrapping_add(weights[at] as i32);
+                at += outputs;
+            }
+            let bias = if o < bias.len() { bias[o] } else { 0 };
+            folded[o] = bias.wrapping_add(quant.input_offset.wrapping_mul(sum));
+            let Multiplier { mantissa: m, shift: s } = multiplier_of(multipliers, o);
+            mantissa[o] = m;
+            shift[o] = s as i8;
+            o += 1;
+        }
+        Self::new(folded, mantissa, shift)
+    }
+
     /// Outputs that it has entries for.
     #[must_use]
     pub const fn outputs(&self) -> usize {
@@ -223,6 +313,24 @@ impl<const N: usize> RequantTable<N> {
         let mut table = Self { bias: [0; N], mantissa: [0; N], shift: [0; N] };
         let tables = (table.bias.as_mut_slice(), table.mantissa.as_mut_slice(), table.shift.as_mut_slice());
         match Requant::build(tables, weights, width, quant, bias, multipliers) {
+            Ok(_) => Ok(table),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// As [`Requant::build_depthwise`].
+    ///
+    /// # Errors
+    /// As [`Requant::build_depthwise`].
+    pub const fn depthwise(
+        weights: &[i8],
+        quant: &QuantS8,
+        bias: &[i32],
+        multipliers: &[Multiplier],
+    ) -> Result<Self, Error> {
+        let mut table = Self { bias: [0; N], mantissa: [0; N], shift: [0; N] };
+        let tables = (table.bias.as_mut_slice(), table.mantissa.as_mut_slice(), table.shift.as_mut_slice());
+        match Requant::build_depthwise(tables, weights, quant, bias, multipliers) {
             Ok(_) => Ok(table),
             Err(error) => Err(error),
         }

@@ -2,6 +2,7 @@
 
 pub mod adalog;
 pub mod bits;
+pub mod conv;
 pub mod lmdvit;
 pub mod ops;
 pub mod softmax_q;
