@@ -17,6 +17,7 @@ mod lmdvit;
 mod math;
 mod model;
 mod nn;
+mod nn_conv;
 mod quant;
 mod shape;
 mod softmax;
@@ -47,6 +48,7 @@ fn main() {
     softmax_q::calls();
     bits::calls();
     nn::calls();
+    nn_conv::calls();
     quant::calls();
     model::calls();
     lmdvit::calls();

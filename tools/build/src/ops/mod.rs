@@ -1,7 +1,12 @@
 //! Operators, one file a family: how each is lowered, run on the host and written as code.
 
+mod conv;
+mod depthwise;
 mod fully_connected;
+mod layer;
+mod pool;
 mod softmax;
+mod transpose_conv;
 
 use anyhow::{Result, bail};
 
@@ -18,8 +23,13 @@ pub(crate) fn lower(cx: &Cx<'_>) -> Result<Lowered> {
         bail!("version {version} of the operator is unknown, at most {newest} is: convert with an older converter");
     }
     match &cx.node.op {
+        Op::AveragePool2d(pool) => pool::lower(cx, pool, true),
+        Op::Conv2d(conv) => conv::lower(cx, conv),
+        Op::DepthwiseConv2d { conv, multiplier } => depthwise::lower(cx, conv, *multiplier),
         Op::FullyConnected { activation, shuffled } => fully_connected::lower(cx, *activation, *shuffled),
+        Op::MaxPool2d(pool) => pool::lower(cx, pool, false),
         Op::Softmax { beta } => softmax::lower(cx, *beta),
+        Op::TransposeConv(conv) => transpose_conv::lower(cx, conv),
         // The shape is the output's; the shape input, which may be stale or absent, is not looked at.
         Op::Reshape | Op::Squeeze | Op::ExpandDims => Ok(Lowered::Alias(cx.input(0)?)),
         // A variable is a tensor like any other by now: the planner sees where a copy is needed.
