@@ -497,8 +497,8 @@ fn what_is_wrong_is_refused_and_nothing_written() {
     assert_eq!(dw(8, two.by_ref(), QuantS8 { filter_offset: 1, ..quant }), config(Rule::ZeroPoint));
     assert_eq!(dw(8, two.by_ref(), offset(129)), config(Rule::ZeroPoint));
     assert_eq!(dw(8, two.by_ref(), QuantS8 { min: 1, max: 0, ..quant }), config(Rule::OutputRange));
-    let many = Window2d::same(input, [1 << 15, 2], [1, 1], [1, 1]).unwrap();
-    let too_large = Some(Error::TooLarge { what: Arg::Kernel, max: 1 << 15, got: 1 << 16 });
+    let many = Window2d::same(input, [1 << 20, 2], [1, 1], [1, 1]).unwrap();
+    let too_large = Some(Error::TooLarge { what: Arg::Kernel, max: 1 << 20, got: 1 << 21 });
     assert_eq!(DepthwiseConv2dS8::new(many, &codes, two.by_ref(), quant).err(), too_large);
     let conv = DepthwiseConv2dS8::new(window, &codes[..8], two.by_ref(), quant).unwrap();
     let mut y = [9i8; 32];
@@ -535,8 +535,8 @@ fn what_is_wrong_is_refused_and_nothing_written() {
     assert_eq!(t(16, two.by_ref(), quant), length(Arg::Channels, 2, 3));
     assert_eq!(t(24, three.by_ref(), QuantS8 { filter_offset: 1, ..quant }), config(Rule::ZeroPoint));
     assert_eq!(t(24, three.by_ref(), QuantS8 { min: 1, max: 0, ..quant }), config(Rule::OutputRange));
-    let deep = TransposeShape2d::same(input, out, [1 << 14, 2], [2, 2]).unwrap();
-    let too_large = Some(Error::TooLarge { what: Arg::Depth, max: 1 << 15, got: 1 << 16 });
+    let deep = TransposeShape2d::same(input, out, [1 << 19, 2], [2, 2]).unwrap();
+    let too_large = Some(Error::TooLarge { what: Arg::Depth, max: 1 << 20, got: 1 << 21 });
     assert_eq!(TransposeConv2dS8::new(deep, &codes, three.by_ref(), quant).err(), too_large);
     let conv = TransposeConv2dS8::new(shape, &codes, three.by_ref(), quant).unwrap();
     let mut y = [9i8; 192];

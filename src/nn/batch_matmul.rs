@@ -6,20 +6,22 @@
 //! Both matrices come with every call, so nothing is packed. Columns go sixteen at a time where the right matrix is stored
 //! as it is, one at a time where it is stored transposed, which makes each product one of two rows.
 
-use super::requant::{MOST_DEPTH, is_usable};
+use super::requant::{MOST_DEPTH, QuantS8, is_usable};
 use crate::backend::{Auto, Backend, Dispatch, Kernel};
 use crate::error::{Arg, Error, Rule, length};
 use crate::fixedpoint::{Multiplier, Rounding, requantize, requantize_s64};
+use crate::shape::Rows;
 
 /// Columns of a tile.
 const TILE: usize = 16;
 
-/// How two batches of matrices lie in memory: two batch axes, of which 1 goes with any other number, then rows and columns.
+/// How two batches of matrices lie in memory: two batch axes (or three), of which 1 goes with any other number, then rows and
+/// columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BatchShape {
-    lhs: [usize; 2],
-    rhs: [usize; 2],
+    lhs: [usize; 3],
+    rhs: [usize; 3],
     rows: usize,
     depth: usize,
     cols: usize,
@@ -33,7 +35,7 @@ impl BatchShape {
     ///
     /// # Errors
     /// `Error::Empty` if an axis is zero; `Error::Length` if the depths differ, or a batch axis differs and neither is 1;
-    /// `Error::TooLarge` beyond a depth of 32,768, or if a matrix has more elements than can be counted.
+    /// `Error::TooLarge` beyond a depth of 2^20, or if a matrix has more elements than can be counted.
     ///
     /// # Example
     /// ```
@@ -65,9 +67,33 @@ impl BatchShape {
         if depth > MOST_DEPTH {
             return Err(Error::TooLarge { what: Arg::Depth, max: MOST_DEPTH, got: depth });
         }
+        Self {
+            lhs: [1, lhs[0], lhs[1]],
+            rhs: [1, rhs[0], rhs[1]],
+            rows,
+            depth,
+            cols,
+            lhs_is_transposed,
+            rhs_is_transposed,
+        }
+        .checked()
+    }
+
+    /// The same with a batch axis more, outside of the others.
+    ///
+    /// # Errors
+    /// `Error::Empty` if it is zero, `Error::Length` if it differs and neither is 1, `Error::TooLarge` if a matrix has more
+    /// elements than can be counted.
+    pub const fn with_outer(mut self, lhs: usize, rhs: usize) -> Result<Self, Error> {
+        self.lhs[0] = lhs;
+        self.rhs[0] = rhs;
+        self.checked()
+    }
+
+    const fn checked(self) -> Result<Self, Error> {
         let mut axis = 0;
-        while axis < 2 {
-            let (l, r) = (lhs[axis], rhs[axis]);
+        while axis < 3 {
+            let (l, r) = (self.lhs[axis], self.rhs[axis]);
             if l == 0 || r == 0 {
                 return Err(Error::Empty { what: Arg::Batch });
             }
@@ -76,45 +102,43 @@ impl BatchShape {
             }
             axis += 1;
         }
-        let shape = Self {
-            lhs: [lhs[0], lhs[1]],
-            rhs: [rhs[0], rhs[1]],
-            rows,
-            depth,
-            cols,
-            lhs_is_transposed,
-            rhs_is_transposed,
-        };
-        let [b0, b1, ..] = shape.output();
-        match (
-            product([lhs[0], lhs[1], rows, depth]),
-            product([rhs[0], rhs[1], depth, cols]),
-            product([b0, b1, rows, cols]),
-        ) {
-            (Some(_), Some(_), Some(_)) => Ok(shape),
+        let Self { lhs, rhs, rows, depth, cols, .. } = self;
+        match (product(lhs, rows, depth), product(rhs, depth, cols), product(self.batches(), rows, cols)) {
+            (Some(_), Some(_), Some(_)) => Ok(self),
             _ => Err(Error::TooLarge { what: Arg::Rows, max: usize::MAX / depth, got: rows }),
         }
     }
 
-    /// The four axes of the output.
+    /// The last four axes of the output.
     #[must_use]
     pub const fn output(&self) -> [usize; 4] {
-        let [l0, l1] = self.lhs;
-        let [r0, r1] = self.rhs;
-        [if l0 > r0 { l0 } else { r0 }, if l1 > r1 { l1 } else { r1 }, self.rows, self.cols]
+        let [_, b0, b1] = self.batches();
+        [b0, b1, self.rows, self.cols]
+    }
+
+    /// The batch axes of the output.
+    const fn batches(&self) -> [usize; 3] {
+        let (mut batches, mut axis) = (self.lhs, 0);
+        while axis < 3 {
+            if self.rhs[axis] > batches[axis] {
+                batches[axis] = self.rhs[axis];
+            }
+            axis += 1;
+        }
+        batches
     }
 
     fn check(&self, lhs: usize, rhs: usize, y: usize) -> Result<(), Error> {
-        let [b0, b1, rows, cols] = self.output();
-        length(Arg::Lhs, self.lhs[0] * self.lhs[1] * rows * self.depth, lhs)?;
-        length(Arg::Rhs, self.rhs[0] * self.rhs[1] * self.depth * cols, rhs)?;
-        length(Arg::Y, b0 * b1 * rows * cols, y)
+        let elements = |batches, rows, cols| product(batches, rows, cols).unwrap_or(usize::MAX);
+        length(Arg::Lhs, elements(self.lhs, self.rows, self.depth), lhs)?;
+        length(Arg::Rhs, elements(self.rhs, self.depth, self.cols), rhs)?;
+        length(Arg::Y, elements(self.batches(), self.rows, self.cols), y)
     }
 }
 
-const fn product(axes: [usize; 4]) -> Option<usize> {
-    let (mut all, mut i) = (1usize, 0);
-    while i < 4 {
+const fn product(batches: [usize; 3], rows: usize, cols: usize) -> Option<usize> {
+    let (axes, mut all, mut i) = ([batches[0], batches[1], batches[2], rows, cols], 1usize, 0);
+    while i < 5 {
         match all.checked_mul(axes[i]) {
             Some(product) => all = product,
             None => return None,
@@ -209,6 +233,99 @@ impl BatchMatMulS8 {
     }
 }
 
+/// A fully connected layer whose weights are activations: they come with every call, `[output][input]`, and so are not packed.
+///
+/// # Accuracy
+/// TFLite's bytes on every backend.
+///
+/// # Example
+/// ```
+/// use scrimp::Rows;
+/// use scrimp::fixedpoint::Multiplier;
+/// use scrimp::nn::{DynamicLinearS8, QuantS8};
+/// let eighth = Multiplier { mantissa: 1 << 30, shift: -2 };
+/// let layer = DynamicLinearS8::new(1, Rows::new(2, 2)?, &[8, -8], eighth, QuantS8::PLAIN)?;
+/// let mut y = [0; 2];
+/// layer.run(&[10, 20], &[1, 2, 3, 4], &mut y)?;
+/// assert_eq!(y, [7, 13]); // 58 / 8, 102 / 8
+/// # Ok::<(), scrimp::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DynamicLinearS8<'a> {
+    shape: BatchShape,
+    product: BatchMatMulS8,
+    /// For each output, or empty.
+    bias: &'a [i32],
+}
+
+impl<'a> DynamicLinearS8<'a> {
+    /// For `rows` rows and weights of `shape`, outputs of inputs; without a bias if that is empty.
+    ///
+    /// # Errors
+    /// `Error::Empty` without rows; `Error::Length` if there is a bias, but not for each output; `Error::TooLarge` beyond 2^20
+    /// inputs; `Error::Config` if the multiplier or an offset is not usable or `min > max`.
+    pub const fn new(
+        rows: usize,
+        shape: Rows,
+        bias: &'a [i32],
+        multiplier: Multiplier,
+        quant: QuantS8,
+    ) -> Result<Self, Error> {
+        if let Err(error) = quant.check() {
+            return Err(error);
+        }
+        let QuantS8 { input_offset, filter_offset, output_offset, min, max, rounding } = quant;
+        if !bias.is_empty()
+            && let Err(error) = length(Arg::Bias, shape.rows(), bias.len())
+        {
+            return Err(error);
+        }
+        let shape = match BatchShape::new([1, 1, rows, shape.cols()], [1, 1, shape.rows(), shape.cols()], false, true) {
+            Ok(shape) => shape,
+            Err(error) => return Err(error),
+        };
+        match BatchMatMulS8::new(multiplier, [input_offset, filter_offset], output_offset) {
+            Ok(product) => Ok(Self { shape, product: BatchMatMulS8 { min, max, rounding, ..product }, bias }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// `Error::Length` if a slice is not of its shape; `y` is then untouched.
+    #[inline]
+    pub fn run(&self, x: &[i8], weights: &[i8], y: &mut [i8]) -> Result<(), Error> {
+        self.run_on(Auto, x, weights, y)
+    }
+
+    /// [`DynamicLinearS8::run`] under a backend of your choice.
+    ///
+    /// # Errors
+    /// As [`DynamicLinearS8::run`].
+    pub fn run_on<D: Dispatch>(&self, backend: D, x: &[i8], weights: &[i8], y: &mut [i8]) -> Result<(), Error> {
+        self.shape.check(x.len(), weights.len(), y.len())?;
+        backend.dispatch(Product { rule: self, lhs: x, rhs: weights, y, shape: &self.shape });
+        Ok(())
+    }
+}
+
+impl Arithmetic for DynamicLinearS8<'_> {
+    type Element = i8;
+    type Sum = i32;
+
+    #[inline(always)]
+    fn add(&self, sum: i32, l: i8, r: i8) -> i32 {
+        self.product.add(sum, l, r)
+    }
+
+    #[inline(always)]
+    fn output(&self, col: usize, sum: i32) -> i8 {
+        self.product.output(col, sum.wrapping_add(self.bias.get(col).copied().unwrap_or(0)))
+    }
+}
+
 /// A product of two batches of i16 matrices, without zero points, as 16-bit tensors have none.
 ///
 /// # Accuracy
@@ -284,7 +401,8 @@ trait Arithmetic {
     /// `sum + (l + offset) (r + offset)`.
     fn add(&self, sum: Self::Sum, l: Self::Element, r: Self::Element) -> Self::Sum;
 
-    fn output(&self, sum: Self::Sum) -> Self::Element;
+    /// The output of a column.
+    fn output(&self, col: usize, sum: Self::Sum) -> Self::Element;
 }
 
 impl Arithmetic for BatchMatMulS8 {
@@ -297,7 +415,7 @@ impl Arithmetic for BatchMatMulS8 {
     }
 
     #[inline(always)]
-    fn output(&self, sum: i32) -> i8 {
+    fn output(&self, _: usize, sum: i32) -> i8 {
         let y = requantize(sum, self.multiplier, self.rounding).saturating_add(self.output_offset);
         y.min(i32::from(self.max)).max(i32::from(self.min)) as i8
     }
@@ -313,7 +431,7 @@ impl Arithmetic for BatchMatMulS16 {
     }
 
     #[inline(always)]
-    fn output(&self, sum: i64) -> i16 {
+    fn output(&self, _: usize, sum: i64) -> i16 {
         requantize_s64(sum, self.multiplier).min(i32::from(self.max)).max(i32::from(self.min)) as i16
     }
 }
@@ -333,24 +451,23 @@ impl<R: Arithmetic> Kernel for Product<'_, R> {
     fn eval<B: Backend>(self, _: B) {
         let Self { rule, lhs, rhs, y, shape } = self;
         let [b0, b1, rows, cols] = shape.output();
+        let [outer, ..] = shape.batches();
         let mut matrices = y.chunks_exact_mut((rows * cols).max(1));
-        for i0 in 0..b0 {
-            for i1 in 0..b1 {
-                let Some(y) = matrices.next() else { return };
-                let lhs = one(lhs, shape.lhs, [i0, i1], rows * shape.depth);
-                let rhs = one(rhs, shape.rhs, [i0, i1], cols * shape.depth);
-                for (r, y) in y.chunks_exact_mut(cols.max(1)).enumerate() {
-                    // The row's elements, `step` apart.
-                    let (first, step) = if shape.lhs_is_transposed { (r, rows) } else { (r * shape.depth, 1) };
-                    let row = lhs.get(first..).unwrap_or(&[]);
-                    let row = row.get(..shape.depth.wrapping_sub(1).wrapping_mul(step).wrapping_add(1)).unwrap_or(&[]);
-                    if shape.rhs_is_transposed {
-                        for (rhs, y) in rhs.chunks_exact(shape.depth.max(1)).zip(y) {
-                            *y = rule.output(dot(rule, row, step, rhs));
-                        }
-                    } else {
-                        tiles(rule, row, step, rhs, y);
+        for batch in (0..outer).flat_map(|o| (0..b0).flat_map(move |i0| (0..b1).map(move |i1| [o, i0, i1]))) {
+            let Some(y) = matrices.next() else { return };
+            let lhs = one(lhs, shape.lhs, batch, rows * shape.depth);
+            let rhs = one(rhs, shape.rhs, batch, cols * shape.depth);
+            for (r, y) in y.chunks_exact_mut(cols.max(1)).enumerate() {
+                // The row's elements, `step` apart.
+                let (first, step) = if shape.lhs_is_transposed { (r, rows) } else { (r * shape.depth, 1) };
+                let row = lhs.get(first..).unwrap_or(&[]);
+                let row = row.get(..shape.depth.wrapping_sub(1).wrapping_mul(step).wrapping_add(1)).unwrap_or(&[]);
+                if shape.rhs_is_transposed {
+                    for ((c, rhs), y) in rhs.chunks_exact(shape.depth.max(1)).enumerate().zip(y) {
+                        *y = rule.output(c, dot(rule, row, step, rhs));
                     }
+                } else {
+                    tiles(rule, row, step, rhs, y);
                 }
             }
         }
@@ -359,9 +476,8 @@ impl<R: Arithmetic> Kernel for Product<'_, R> {
 
 /// The matrix of a batch that goes with an output's.
 #[inline(always)]
-fn one<T>(all: &[T], batch: [usize; 2], at: [usize; 2], elements: usize) -> &[T] {
-    let [b0, b1] = batch;
-    let index = (if b0 == 1 { 0 } else { at[0] }) * b1 + if b1 == 1 { 0 } else { at[1] };
+fn one<T>(all: &[T], batches: [usize; 3], at: [usize; 3], elements: usize) -> &[T] {
+    let index = batches.iter().zip(at).fold(0usize, |index, (&n, at)| index * n + if n == 1 { 0 } else { at });
     let start = index.wrapping_mul(elements);
     all.get(start..start.wrapping_add(elements)).unwrap_or(&[])
 }
@@ -388,8 +504,8 @@ fn tiles<R: Arithmetic>(rule: &R, row: &[R::Element], step: usize, rhs: &[R::Ele
                 *sum = rule.add(*sum, l, r);
             }
         }
-        for (y, sum) in y.iter_mut().zip(sums) {
-            *y = rule.output(sum);
+        for ((c, y), sum) in (first..).zip(y).zip(sums) {
+            *y = rule.output(c, sum);
         }
         first += TILE;
     }
@@ -397,6 +513,6 @@ fn tiles<R: Arithmetic>(rule: &R, row: &[R::Element], step: usize, rhs: &[R::Ele
         let column = rhs.get(c..).unwrap_or(&[]).iter().step_by(cols);
         let sum =
             row.iter().step_by(step.max(1)).zip(column).fold(R::Sum::default(), |sum, (&l, &r)| rule.add(sum, l, r));
-        *y = rule.output(sum);
+        *y = rule.output(c, sum);
     }
 }

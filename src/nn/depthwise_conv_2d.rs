@@ -9,14 +9,11 @@
 
 use super::element::{Blocks, LANES, Rule};
 use super::linear_s16::RequantS16;
-use super::requant::{QuantS8, Requant};
+use super::requant::{MOST_DEPTH, QuantS8, Requant};
 use super::window::{Inside, Pixels, Window2d};
 use crate::backend::{Auto, Backend, Dispatch, Kernel, OutputsS8, OutputsS16};
 use crate::error::{Arg, Error, Rule as Broken, length};
 use crate::shape::Nhwc;
-
-/// Most taps: no sum of products of 8 bits reaches 2^31.
-const MOST_TAPS: usize = 1 << 15;
 
 /// What follows from the shapes.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +27,8 @@ struct Plan {
 
 impl Plan {
     const fn new(window: Window2d, weights: usize, outputs: usize) -> Result<Self, Error> {
-        if window.taps() > MOST_TAPS {
-            return Err(Error::TooLarge { what: Arg::Kernel, max: MOST_TAPS, got: window.taps() });
+        if window.taps() > MOST_DEPTH {
+            return Err(Error::TooLarge { what: Arg::Kernel, max: MOST_DEPTH, got: window.taps() });
         }
         let channels = window.input().channels();
         let multiplier = outputs / channels;
@@ -99,7 +96,7 @@ impl<'a> DepthwiseConv2dS8<'a> {
     ///
     /// # Errors
     /// `Error::Length` if the weights are not a tap and output each; `Error::Config` if the outputs are no multiple of the
-    /// channels, an offset is outside its type, the filter has one, or `min > max`; `Error::TooLarge` beyond 32,768 taps.
+    /// channels, an offset is outside its type, the filter has one, or `min > max`; `Error::TooLarge` beyond 2^20 taps.
     pub const fn new(window: Window2d, weights: &'a [i8], requant: Requant<'a>, quant: QuantS8) -> Result<Self, Error> {
         if let Err(error) = quant.check() {
             return Err(error);

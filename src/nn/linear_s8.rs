@@ -14,7 +14,7 @@ use crate::error::{Arg, Error, Rule, length};
 /// the same with the weights that [`double_round_masked`](crate::bits::double_round_masked) gives.
 ///
 /// # Accuracy
-/// TFLite's bytes on every backend, as long as its sums fit 32 bits; [`Rounding::Single`](crate::fixedpoint::Rounding)
+/// TFLite's bytes on every backend; [`Rounding::Single`](crate::fixedpoint::Rounding)
 /// gives those of its single-rounding builds.
 ///
 /// # Cost
@@ -35,7 +35,7 @@ impl<'a> LinearS8<'a> {
     /// A layer that runs at each width of `widths`, the first one to begin with.
     ///
     /// # Errors
-    /// `Error::Empty` without a width; `Error::TooLarge` beyond 32,768 inputs; `Error::Length` if a table has not an entry
+    /// `Error::Empty` without a width; `Error::TooLarge` beyond 2^20 inputs; `Error::Length` if a table has not an entry
     /// for each output; `Error::Config` if the weights lack a width, an offset is outside its type or `min > max`.
     pub const fn new(weights: Weights<'a>, widths: &'a [(Width, Requant<'a>)], quant: QuantS8) -> Result<Self, Error> {
         if let Err(error) = quant.check() {

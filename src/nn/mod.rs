@@ -23,7 +23,7 @@ mod window;
 
 pub use activation::Activation;
 pub use attention_adalog::{AttentionAdaLog, AttentionScales, CodeForm, attend_adalog, attend_adalog_on};
-pub use batch_matmul::{BatchMatMulS8, BatchMatMulS16, BatchShape};
+pub use batch_matmul::{BatchMatMulS8, BatchMatMulS16, BatchShape, DynamicLinearS8};
 pub use conv_2d::{Conv2dS8, Conv2dS16};
 pub use depthwise::Padding;
 pub use depthwise_conv_2d::{DepthwiseConv2dS8, DepthwiseConv2dS16};

@@ -6,8 +6,8 @@ use crate::bits::{Weights, Width};
 use crate::error::{Arg, Error, Rule, length};
 use crate::fixedpoint::{Multiplier, Quantization, Rounding};
 
-/// Most inputs of a layer: no sum of products with zero points of 8 bits reaches 2^31.
-pub(super) const MOST_DEPTH: usize = 1 << 15;
+/// Most inputs of a layer. From 32,768 on a sum of products with zero points can wrap around at 32 bits; TFLite's does too.
+pub(super) const MOST_DEPTH: usize = 1 << 20;
 
 /// What is common to all outputs of an 8-bit layer. Offsets are TFLite's: the input's and the filter's are their zero
 /// points with the sign turned over, the output's is its zero point.

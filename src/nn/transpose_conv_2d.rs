@@ -206,7 +206,7 @@ impl<'a> TransposeConv2dS8<'a> {
     /// With tables of [`Requant::new`]: biases as they are.
     ///
     /// # Errors
-    /// `Error::Length` if weights or tables are not of the shape; `Error::TooLarge` beyond 32,768 inputs of an output;
+    /// `Error::Length` if weights or tables are not of the shape; `Error::TooLarge` beyond 2^20 inputs of an output;
     /// `Error::Config` if an offset is outside its type, the filter has one, or `min > max`.
     pub const fn new(
         shape: TransposeShape2d,

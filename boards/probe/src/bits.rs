@@ -10,7 +10,8 @@ use scrimp::bits::{
 };
 use scrimp::fixedpoint::{Multiplier, Rounding, requantize, requantize_s64};
 use scrimp::nn::{
-    BatchMatMulS8, BatchMatMulS16, BatchShape, LinearS8, LinearS16, QuantS8, Requant, RequantS16, RequantTable,
+    BatchMatMulS8, BatchMatMulS16, BatchShape, DynamicLinearS8, LinearS8, LinearS16, QuantS8, Requant, RequantS16,
+    RequantTable,
 };
 
 use crate::{on_each_backend, slice, slice_mut};
@@ -34,6 +35,9 @@ pub(crate) fn calls() {
         let _ = black_box(LinearS16::run(&layer, slice(&[1; 8]), slice_mut(&mut wide), black_box(2)));
         black_box(LinearS16::width(&layer));
         let _ = black_box(LinearS16::with_width(layer, black_box(Width::W4)));
+    }
+    if let Some(layer) = dynamic() {
+        let _ = black_box(DynamicLinearS8::run(&layer, slice(&[1; 4]), slice(&[1; 4]), slice_mut(&mut y)));
     }
     if let Some((product, product_s16, shape)) = products() {
         black_box(BatchShape::output(&shape));
@@ -133,11 +137,22 @@ fn products() -> Option<(BatchMatMulS8, BatchMatMulS16, BatchShape)> {
     let product = BatchMatMulS8::with_rounding(product, black_box(Rounding::Double));
     let product_s16 = BatchMatMulS16::new(scale, black_box(-5), black_box(5)).ok()?;
     let axes = black_box([1, 1, 2, 2]);
+    let outer = BatchShape::new(axes, axes, black_box(true), black_box(false)).ok()?;
+    let _ = black_box(BatchShape::with_outer(outer, black_box(2), black_box(1)));
     Some((product, product_s16, BatchShape::new(axes, axes, black_box(true), black_box(false)).ok()?))
+}
+
+fn dynamic() -> Option<DynamicLinearS8<'static>> {
+    let shape = Rows::new(black_box(2), black_box(2)).ok()?;
+    let scale = black_box(Multiplier { mantissa: 1 << 30, shift: -3 });
+    DynamicLinearS8::new(black_box(2), shape, slice(&[1; 2]), scale, black_box(QuantS8::PLAIN)).ok()
 }
 
 fn on<D: Dispatch>(backend: D) {
     let (mut y, mut sums, mut wide) = ([0; 8], [0; 8], [0; 8]);
+    if let Some(layer) = dynamic() {
+        let _ = black_box(DynamicLinearS8::run_on(&layer, backend, slice(&[1; 4]), slice(&[1; 4]), slice_mut(&mut y)));
+    }
     with_layer(&mut |layer| {
         let _ = black_box(LinearS8::run_on(layer, backend, slice(&[1; 8]), slice_mut(&mut y), black_box(2)));
         let _ = black_box(LinearS8::sums_on(layer, backend, slice(&[1; 8]), slice_mut(&mut sums), black_box(2)));

@@ -1,129 +1,107 @@
-//! FULLY_CONNECTED: weights `[outputs][depth]`, over all of the input's leading axes.
+//! FULLY_CONNECTED: weights `[outputs][depth]`, over all of the input's leading axes; constant, or activations themselves.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use scrimp::Rows;
-use scrimp::bits::{Format, Layout, Weights, Width, packed_words};
-use scrimp::fixedpoint::{Multiplier, Rounding};
-use scrimp::nn::{LinearS8, QuantS8, Requant};
+use scrimp::bits::Width;
+use scrimp::fixedpoint::Multiplier;
+use scrimp::nn::{DynamicLinearS8, LinearS8, LinearS16, Requant};
 
+use super::layer::{Packed, Quant, TablesS8, TablesS16, bias_s8, input, multipliers};
 use crate::emit::Emitter;
-use crate::graph::{Element, Tensor};
+use crate::graph::{Element, Tensor, TensorId};
 use crate::lower::{Cx, Lowered};
 use crate::op::Fused;
 use crate::operator::{Args, Io, Operator};
-use crate::ops::activation_range;
 
 #[derive(Debug)]
 struct Linear {
     rows: usize,
     shape: Rows,
     weights: Packed,
-    bias: Vec<i32>,
-    mantissa: Vec<i32>,
-    shift: Vec<i8>,
-    quant: QuantS8,
+    tables: Tables,
+    quant: Quant,
 }
 
-/// Weights as a layout wants them.
 #[derive(Debug)]
-enum Packed {
-    Rows(Vec<i8>),
-    Words(Layout, Vec<u32>),
-}
-
-impl Packed {
-    fn pack(codes: Vec<i8>, shape: Rows, layout: Layout) -> Result<Self> {
-        if layout == Layout::Rows {
-            return Ok(Self::Rows(codes));
-        }
-        let mut words = vec![0; packed_words(Format::S8, layout, shape)];
-        Weights::s8(&codes, shape)?.pack_into(Format::S8, layout, Width::W8, &mut words, &mut [])?;
-        Ok(Self::Words(layout, words))
-    }
-
-    fn weights(&self, shape: Rows) -> Result<Weights<'_>> {
-        Ok(match self {
-            Self::Rows(codes) => Weights::s8(codes, shape)?,
-            Self::Words(layout, words) => Weights::packed(Format::S8, *layout, words, &[], shape)?,
-        })
-    }
+enum Tables {
+    S8(TablesS8),
+    S16(TablesS16),
 }
 
 pub(crate) fn lower(cx: &Cx<'_>, activation: Fused, shuffled: bool) -> Result<Lowered> {
     cx.counts(2..=3, 1)?;
     ensure!(!shuffled, "shuffled weights are not supported: convert for the reference format");
-    let (id, x) = cx.activation(0, Element::I8)?;
+    let (id, x) = input(cx, 0)?;
     let (w, y) = (cx.x(1)?, cx.y(0)?);
-    ensure!(w.is_constant(), "weights that are computed ({w}) are not supported yet");
-    ensure!(y.element == Element::I8, "its output is {y}; int8 is needed");
-    let &[outputs, depth] = w.shape.as_slice() else { anyhow::bail!("its weights are {w}, two axes are needed") };
+    let &[outputs, depth] = w.shape.as_slice() else { bail!("its weights are {w}, two axes are needed") };
     let shape = Rows::new(outputs, depth).with_context(|| format!("weights {w}"))?;
     ensure!(x.elements().is_multiple_of(depth), "{x} does not divide into rows of {depth}");
     let rows = x.elements() / depth;
     ensure!(y.elements() == rows * outputs, "its output is {y}, but {rows} rows of {outputs} come out");
-
-    let (input, output) = (x.quantization()?, y.quantization()?);
-    let filter_zero = if w.scales(outputs)?.len() == 1 { w.quantization()?.1 } else { 0 };
-    let (min, max) = activation_range(activation, output, -128, 127)?;
-    let quant = QuantS8 {
-        input_offset: -input.1,
-        filter_offset: -filter_zero,
-        output_offset: output.1,
-        min: min as i8,
-        max: max as i8,
-        rounding: Rounding::Double,
-    };
-    let multipliers = multipliers(input.0, w, outputs, output.0)?;
-    let bias = match cx.optional_x(2) {
-        Some(bias) => {
-            ensure!(bias.elements() == outputs, "its bias is {bias}, but there are {outputs} outputs");
-            bias.i32s()?
-        }
-        None => Vec::new(),
-    };
+    let is_one_scale = w.scales(outputs)?.len() == 1;
+    let mut quant = Quant::new(x, y, activation)?;
+    if is_one_scale {
+        quant.filter = w.quantization()?.1;
+    }
+    let multipliers = if is_one_scale { vec![multiplier(&quant, w)?] } else { multipliers(&quant, w, outputs)? };
+    let bias = cx.optional_x(2);
+    if !w.is_constant() {
+        return lower_dynamic(cx, (id, rows, shape), &quant, multipliers[0]);
+    }
     let weights = Packed::pack(w.i8s()?, shape, cx.layout)?;
-    let (mut folded, mut mantissa, mut shift) = (vec![0; outputs], vec![0; outputs], vec![0; outputs]);
-    let tables = (folded.as_mut_slice(), mantissa.as_mut_slice(), shift.as_mut_slice());
-    Requant::build(tables, &weights.weights(shape)?, Width::W8, &quant, &bias, &multipliers)?;
-    let linear = Linear { rows, shape, weights, bias: folded, mantissa, shift, quant };
+    let tables = if x.element == Element::I8 {
+        let mut tables = TablesS8::new(outputs);
+        let (quant, bias) = (quant.s8()?, bias_s8(bias, outputs)?);
+        Requant::build(tables.fill(), &weights.weights(shape)?, Width::W8, &quant, &bias, &multipliers)?;
+        Tables::S8(tables)
+    } else {
+        ensure!(quant.filter == 0, "its weights are {w} with zero point {}; with int16 they have none", quant.filter);
+        Tables::S16(TablesS16::new(outputs, bias, &multipliers, true)?)
+    };
+    let linear = Linear { rows, shape, weights, tables, quant };
     // Everything that the constructor refuses is refused here, not when it runs.
-    linear.with(|_| Ok(()))?;
+    match linear.tables {
+        Tables::S8(_) => linear.with_s8(|_| Ok(()))?,
+        Tables::S16(_) => linear.with_s16(|_| Ok(()))?,
+    }
     Ok(Lowered::kernel(linear, vec![id]))
 }
 
-/// The multipliers of all outputs. One scale for all is multiplied with the input's in f32, as TFLite's kernel does; scales
-/// of channels in f64.
-fn multipliers(input: f32, weights: &Tensor, outputs: usize, output: f32) -> Result<Vec<Multiplier>> {
-    let scales = weights.scales(outputs)?;
-    let real = |&scale: &f32| {
-        if scales.len() == 1 {
-            f64::from(input * scale) / f64::from(output)
-        } else {
-            f64::from(input) * f64::from(scale) / f64::from(output)
-        }
-    };
-    let of =
-        |scale| Multiplier::from_real(real(scale)).with_context(|| format!("{weights} has an absurd scale, {scale}"));
-    scales.iter().map(of).collect()
+/// The multiplier of weights with one scale: its product with the input's is rounded to f32, as in TFLite's kernel.
+pub(super) fn multiplier(quant: &Quant, weights: &Tensor) -> Result<Multiplier> {
+    let (scale, _) = weights.quantization()?;
+    Multiplier::of_scales_f32(quant.input.scale, scale, quant.output.scale)
+        .with_context(|| format!("{weights} has an absurd scale, {scale}"))
 }
 
 impl Linear {
     /// The library's layer, and what to do with it.
-    fn with<T>(&self, use_it: impl FnOnce(&LinearS8<'_>) -> Result<T>) -> Result<T> {
-        let requant = Requant::new(&self.bias, &self.mantissa, &self.shift)?;
-        let widths = [(Width::W8, requant)];
-        use_it(&LinearS8::new(self.weights.weights(self.shape)?, &widths, self.quant)?)
+    fn with_s8<T>(&self, use_it: impl FnOnce(&LinearS8<'_>) -> Result<T>) -> Result<T> {
+        let Tables::S8(tables) = &self.tables else { bail!("it is one of 16 bits") };
+        let widths = [(Width::W8, tables.requant()?)];
+        use_it(&LinearS8::new(self.weights.weights(self.shape)?, &widths, self.quant.s8()?)?)
+    }
+
+    fn with_s16<T>(&self, use_it: impl FnOnce(&LinearS16<'_>) -> Result<T>) -> Result<T> {
+        let Tables::S16(tables) = &self.tables else { bail!("it is one of 8 bits") };
+        let (widths, (min, max)) = ([(Width::W8, tables.requant()?)], self.quant.range_s16());
+        use_it(&LinearS16::new(self.weights.weights(self.shape)?, &widths, min, max)?)
     }
 }
 
 impl Operator for Linear {
     fn kernel(&self) -> &'static str {
-        "LinearS8"
+        match self.tables {
+            Tables::S8(_) => "LinearS8",
+            Tables::S16(_) => "LinearS16",
+        }
     }
 
     fn run(&self, io: &mut Io<'_>) -> Result<()> {
-        let x = io.x(0);
-        self.with(|layer| Ok(layer.run(x, io.y(0), self.rows)?))
+        match self.tables {
+            Tables::S8(_) => self.with_s8(|layer| Ok(layer.run(io.x(0), io.y(0), self.rows)?)),
+            Tables::S16(_) => self.with_s16(|layer| Ok(layer.run(io.x(0), io.y(0), self.rows)?)),
+        }
     }
 
     fn macs(&self) -> u64 {
@@ -131,39 +109,78 @@ impl Operator for Linear {
     }
 
     fn emit(&self, out: &mut Emitter<'_>, args: &Args) -> String {
-        let Self { rows, shape, weights, bias, mantissa, shift, quant } = self;
-        let rows_of = format!("scrimp::expect!(scrimp::Rows::new({}, {}))", shape.rows(), shape.cols());
-        let weights = match weights {
-            Packed::Rows(codes) => format!("Weights::s8({}, {rows_of})", out.i8s(codes)),
-            Packed::Words(layout, words) => {
-                let words = out.words(words);
-                format!(
-                    "Weights::packed(scrimp::bits::Format::S8, scrimp::bits::Layout::{layout:?}, {words}, &[], {rows_of})"
-                )
-            }
+        let weights = self.weights.emit(self.shape, out);
+        let (kernel, widths, rest) = match &self.tables {
+            Tables::S8(tables) => ("LinearS8", tables.emit_widths(out), self.quant.text_s8()),
+            Tables::S16(tables) => ("LinearS16", tables.emit_widths(out), self.quant.text_s16()),
         };
-        let (bias, mantissa, shift) = (out.i32s(bias), out.i32s(mantissa), out.i8s(shift));
-        let requant = format!("scrimp::expect!(scrimp::nn::Requant::new({bias}, {mantissa}, {shift}))");
-        let widths = out.table(
-            "WIDTHS",
-            "[(scrimp::bits::Width, scrimp::nn::Requant<'static>); 1]",
-            &format!("[(scrimp::bits::Width::W8, {requant})]"),
-        );
         let name = out.layer(
             "LINEAR",
-            "scrimp::nn::LinearS8<'static>",
-            &format!(
-                "scrimp::nn::LinearS8::new(scrimp::expect!(scrimp::bits::{weights}), &{widths}, {})",
-                quant_s8(quant)
-            ),
+            &format!("scrimp::nn::{kernel}<'static>"),
+            &format!("scrimp::nn::{kernel}::new({weights}, &{widths}, {rest})"),
         );
-        format!("{name}.run({}, {}, {rows})", args.x[0], args.y[0])
+        format!("{name}.run({}, {}, {})", args.x[0], args.y[0], self.rows)
     }
 }
 
-fn quant_s8(quant: &QuantS8) -> String {
-    let QuantS8 { input_offset, filter_offset, output_offset, min, max, .. } = quant;
-    format!(
-        "scrimp::nn::QuantS8 {{ input_offset: {input_offset}, filter_offset: {filter_offset}, output_offset: {output_offset}, min: {min}, max: {max}, rounding: scrimp::fixedpoint::Rounding::Double }}"
-    )
+/// A layer whose weights are an activation.
+#[derive(Debug)]
+struct Dynamic {
+    rows: usize,
+    shape: Rows,
+    bias: Vec<i32>,
+    multiplier: Multiplier,
+    quant: Quant,
+}
+
+fn lower_dynamic(
+    cx: &Cx<'_>,
+    (id, rows, shape): (TensorId, usize, Rows),
+    quant: &Quant,
+    multiplier: Multiplier,
+) -> Result<Lowered> {
+    let (weights, w) = cx.activation(1, Element::I8)?;
+    ensure!(cx.x(0)?.element == Element::I8, "its weights are computed ({w}): then its input must be int8");
+    ensure!(w.scales(shape.rows())?.len() == 1, "{w} must have one scale, as its values are computed");
+    let bias = bias_s8(cx.optional_x(2), shape.rows())?;
+    let dynamic = Dynamic { rows, shape, bias, multiplier, quant: *quant };
+    dynamic.kernel()?;
+    Ok(Lowered::kernel(dynamic, vec![id, weights]))
+}
+
+impl Dynamic {
+    fn kernel(&self) -> Result<DynamicLinearS8<'_>> {
+        Ok(DynamicLinearS8::new(self.rows, self.shape, &self.bias, self.multiplier, self.quant.s8()?)?)
+    }
+}
+
+impl Operator for Dynamic {
+    fn kernel(&self) -> &'static str {
+        "DynamicLinearS8"
+    }
+
+    fn run(&self, io: &mut Io<'_>) -> Result<()> {
+        Ok(self.kernel()?.run(io.x(0), io.x(1), io.y(0))?)
+    }
+
+    fn macs(&self) -> u64 {
+        self.rows as u64 * self.shape.elements() as u64
+    }
+
+    fn emit(&self, out: &mut Emitter<'_>, args: &Args) -> String {
+        let Self { rows, shape, bias, multiplier, quant } = self;
+        let bias = out.i32s(bias);
+        let name = out.layer(
+            "LINEAR",
+            "scrimp::nn::DynamicLinearS8<'static>",
+            &format!(
+                "scrimp::nn::DynamicLinearS8::new({rows}, scrimp::expect!(scrimp::Rows::new({}, {})), {bias}, {}, {})",
+                shape.rows(),
+                shape.cols(),
+                super::layer::multiplier_text(*multiplier),
+                quant.text_s8()
+            ),
+        );
+        format!("{name}.run({}, {}, {})", args.x[0], args.x[1], args.y[0])
+    }
 }

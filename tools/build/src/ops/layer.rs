@@ -240,6 +240,11 @@ pub(super) fn quantization_text(Quantization { scale, zero_point }: Quantization
     format!("scrimp::Quantization::new({scale:?}, {zero_point})")
 }
 
+/// A `Multiplier`.
+pub(super) fn multiplier_text(Multiplier { mantissa, shift }: Multiplier) -> String {
+    format!("scrimp::fixedpoint::Multiplier {{ mantissa: {mantissa}, shift: {shift} }}")
+}
+
 /// The library's name of a fused activation.
 pub(super) fn activation_of(fused: Fused) -> Result<Activation> {
     Ok(match fused {

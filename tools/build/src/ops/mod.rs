@@ -1,5 +1,6 @@
 //! Operators, one file a family: how each is lowered, run on the host and written as code.
 
+mod batch_matmul;
 mod conv;
 mod depthwise;
 mod fully_connected;
@@ -11,7 +12,7 @@ mod transpose_conv;
 use anyhow::{Result, bail};
 
 use crate::lower::{Cx, Lowered};
-use crate::op::{Fused, Op};
+use crate::op::Op;
 
 /// Makes a kernel of a node.
 ///
@@ -24,6 +25,7 @@ pub(crate) fn lower(cx: &Cx<'_>) -> Result<Lowered> {
     }
     match &cx.node.op {
         Op::AveragePool2d(pool) => pool::lower(cx, pool, true),
+        Op::BatchMatmul { adj_x, adj_y } => batch_matmul::lower(cx, *adj_x, *adj_y),
         Op::Conv2d(conv) => conv::lower(cx, conv),
         Op::DepthwiseConv2d { conv, multiplier } => depthwise::lower(cx, conv, *multiplier),
         Op::FullyConnected { activation, shuffled } => fully_connected::lower(cx, *activation, *shuffled),
@@ -95,32 +97,4 @@ fn unsupported(code: i32) -> &'static str {
         }
         _ => "this operator is not supported: replace it in the model, or end the model before it",
     }
-}
-
-/// The codes that an activation leaves, of an output of this scale and zero point and a type from `least` to `most`.
-///
-/// # Errors
-/// For an activation that is no clamp.
-pub(crate) fn activation_range(
-    activation: Fused,
-    (scale, zero_point): (f32, i32),
-    least: i32,
-    most: i32,
-) -> Result<(i32, i32)> {
-    // In f32 and half away from zero, as TFLite does.
-    let code = |real: f32| zero_point.saturating_add((real / scale).round() as i32);
-    let (min, max) = match activation {
-        Fused::None => (least, most),
-        Fused::Relu => (code(0.0), most),
-        Fused::Relu6 => (code(0.0), code(6.0)),
-        Fused::ReluN1To1 => (code(-1.0), code(1.0)),
-        Fused::Tanh | Fused::SignBit | Fused::Other(_) => {
-            bail!("its fused activation ({activation:?}) is not supported")
-        }
-    };
-    let (min, max) = (min.max(least), max.min(most));
-    if min > max {
-        bail!("its activation ({activation:?}) leaves no output with scale {scale} and zero point {zero_point}");
-    }
-    Ok((min, max))
 }
