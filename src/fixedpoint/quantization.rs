@@ -31,6 +31,30 @@ impl Quantization {
         (self.scale as f64 * (code as i64 - self.zero_point as i64) as f64) as f32
     }
 
+    /// The code of 8 bits nearest to a number, `round(x / scale) + zero_point`, halves away from zero and clamped; the quotient
+    /// in f32, as TFLite's `QUANTIZE` has it. NaN is taken for 0.
+    ///
+    /// ```
+    /// use scrimp::Quantization;
+    /// const INPUT: Quantization = Quantization::new(0.25, -3);
+    /// assert_eq!([-0.125, 0.124, 2.0, 99.0].map(|x| INPUT.quantize_s8(x)), [-4, -3, 5, 127]);
+    /// ```
+    #[must_use]
+    pub const fn quantize_s8(self, x: f32) -> i8 {
+        let steps = (x / self.scale) as f64;
+        let half = if steps < 0.0 { -0.5 } else { 0.5 };
+        // The conversion cuts off and saturates.
+        let code = ((steps + half) as i64).saturating_add(self.zero_point as i64);
+        // Not `clamp`, which is no `const fn`.
+        if code > i8::MAX as i64 {
+            i8::MAX
+        } else if code < i8::MIN as i64 {
+            i8::MIN
+        } else {
+            code as i8
+        }
+    }
+
     /// Whether the scale is a positive, finite number.
     #[must_use]
     pub const fn has_usable_scale(self) -> bool {

@@ -1,4 +1,4 @@
-//! The main job: a photo with local motion blur goes through the small LMD-ViT, on the host and on an emulated
+//! The main job: a user's network names pictures ([`network`]), then a photo with local motion blur goes through the small LMD-ViT, on the host and on an emulated
 //! Cortex-M55. Pictures land in target/demo; one table says what came out and what it cost.
 
 use core::time::Duration;
@@ -17,6 +17,7 @@ use scrimp_cli::picture::Picture;
 use serde::{Deserialize, Serialize};
 
 use crate::board::Board;
+use crate::network;
 use crate::process::Progress;
 use crate::setup::{self, Toolchain};
 use crate::workspace;
@@ -111,6 +112,7 @@ struct Scene {
 /// Runs the demo.
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::run()?;
+    network::run()?;
     let folder = workspace::path("target/demo");
     fs::create_dir_all(&folder)?;
     let scenes = ["spoon", "dandelion"].map(Scene::open).into_iter().collect::<Result<Vec<_>>>()?;

@@ -8,6 +8,7 @@ mod docs;
 mod elf;
 mod evidence;
 mod models;
+mod network;
 mod newcomer;
 mod panics;
 mod plot;

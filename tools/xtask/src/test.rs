@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 
 use crate::board::Board;
 use crate::process::{self, LONG};
-use crate::{bench, demo, docs, models, newcomer, panics, setup, size, workspace};
+use crate::{bench, demo, docs, models, network, newcomer, panics, setup, size, workspace};
 
 /// A board that takes longer than this for one example hangs.
 const BOARD_LIMIT: Duration = Duration::from_secs(300);
@@ -96,6 +96,7 @@ fn on_board(steps: &Steps<'_>, board: &Board) {
     }
     steps.step(&format!("{name}: panics"), || panics::gate(board));
     if models::BOARDS.contains(&name.as_str()) {
+        steps.step(&format!("{name}: networks from .tflite"), || network::check(board));
         steps.step(&format!("{name}: models"), || models::check(board));
     }
     if is_counted {
