@@ -100,7 +100,14 @@ impl Nhwc {
             }
             match elements.checked_mul(axis) {
                 Some(product) => elements = product,
-                None => return Err(Error::TooLarge { what, max: usize::MAX / elements, got: axis }),
+                None => {
+                    // `elements` is not zero, but the compiler does not see it everywhere.
+                    let max = match usize::MAX.checked_div(elements) {
+                        Some(max) => max,
+                        None => usize::MAX,
+                    };
+                    return Err(Error::TooLarge { what, max, got: axis });
+                }
             }
             i += 1;
         }

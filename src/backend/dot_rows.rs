@@ -362,6 +362,9 @@ impl OutputsS8<'_> {
     }
 }
 
+/// Each row of the activations through a layer into a row of the outputs.
+pub(crate) type RunS8 = for<'a, 'b, 'c, 'd> fn(&'a LayerS8<'b>, &'c [i8], &'d mut [i8]);
+
 /// A fully connected layer on 8-bit activations, checked.
 ///
 /// Having one tells you that there is a bias, a mantissa and a shift for each output.
@@ -370,6 +373,9 @@ pub(crate) struct LayerS8<'a> {
     codes: Codes<'a>,
     filter_offset: i32,
     outputs: OutputsS8<'a>,
+    /// The loop for these weights on a device. A function here, and not a choice when it runs: a layer in flash then links
+    /// its own loop, and none of the formats and widths that it does not have.
+    run: RunS8,
 }
 
 impl<'a> LayerS8<'a> {
@@ -377,7 +383,7 @@ impl<'a> LayerS8<'a> {
     pub(crate) const fn new(codes: Codes<'a>, filter_offset: i32, outputs: OutputsS8<'a>) -> Option<Self> {
         let OutputsS8 { bias, mantissa, shift, .. } = outputs;
         if bias.len() == codes.outputs && mantissa.len() == codes.outputs && shift.len() == codes.outputs {
-            Some(Self { codes, filter_offset, outputs })
+            Some(Self { codes, filter_offset, outputs, run: super::choose_s8(&codes, &outputs) })
         } else {
             None
         }
@@ -388,6 +394,13 @@ impl<'a> LayerS8<'a> {
     #[must_use]
     pub(crate) const fn codes(&self) -> &Codes<'a> {
         &self.codes
+    }
+
+    /// Runs it by the loop that was chosen for the backend of this build.
+    #[inline(always)]
+    #[cfg_attr(not(target_arch = "arm"), expect(dead_code, reason = "choices are made for devices"))]
+    pub(crate) fn run_chosen(&self, x: &[i8], y: &mut [i8]) {
+        (self.run)(self, x, y);
     }
 
     #[inline(always)]
@@ -408,7 +421,8 @@ impl<'a> LayerS8<'a> {
         let end = first.checked_add(n)?;
         let (bias, mantissa, shift) = (bias.get(first..end)?, mantissa.get(first..end)?, shift.get(first..end)?);
         let outputs = OutputsS8 { bias, mantissa, shift, ..self.outputs };
-        Self::new(self.codes.part(first, n)?, self.filter_offset, outputs)
+        // The same kind of weights, of the same depth: the same loop.
+        Some(Self { codes: self.codes.part(first, n)?, outputs, ..*self })
     }
 }
 
@@ -502,6 +516,20 @@ pub(crate) trait DotRows: Copy {
     }
 }
 
+/// What runs a layer where nothing is faster than plain Rust.
+pub(crate) const fn choose_portable_s8(codes: &Codes<'_>) -> RunS8 {
+    fn run_bytes(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+        linear_s8_by(byte_row_sums, layer, x, y);
+    }
+    fn run_any(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+        linear_s8(layer, x, y);
+    }
+    match codes.data {
+        Data::Bytes(_) if codes.drop == 0 => run_bytes,
+        _ => run_any,
+    }
+}
+
 /// What [`row_sums`] is.
 pub(crate) trait RowSums: Fn(&Codes<'_>, &[i8], usize, usize, &mut [i32]) {}
 
@@ -516,7 +544,7 @@ pub(crate) fn linear_s8(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
 /// The same with other loops for [`row_sums`].
 #[inline(always)]
 pub(crate) fn linear_s8_by(row_sums: impl RowSums, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-    let LayerS8 { codes, filter_offset, outputs } = *layer;
+    let LayerS8 { codes, filter_offset, outputs, .. } = *layer;
     for (x, y) in x.chunks_exact(codes.depth.max(1)).zip(y.chunks_exact_mut(codes.outputs.max(1))) {
         let row = row_term(x, filter_offset);
         let mut first = 0;
@@ -628,6 +656,21 @@ pub(crate) fn row_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums
             }
         }
     }
+}
+
+/// [`row_sums`] of bytes that are read as they are.
+#[inline(always)]
+pub(crate) fn byte_row_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums: &mut [i32]) {
+    let sums = sums.get_mut(..n).unwrap_or(&mut []);
+    let Data::Bytes(bytes) = codes.data else { return };
+    let bytes = bytes.get(first.wrapping_mul(codes.depth)..).unwrap_or(&[]);
+    byte_rows(
+        bytes,
+        x,
+        sums,
+        #[inline(always)]
+        |w| w,
+    );
 }
 
 /// Four rows at a time share the loads of `x`.

@@ -91,6 +91,26 @@ pub use dsp::Dsp;
 
 use crate::math::{Arith, ArithOps};
 
+/// What runs a layer of integers on the device that this build is for ([`LayerS8`]).
+#[cfg(all(target_arch = "arm", scrimp_picked = "dsp", scrimp_has = "dsp"))]
+use dsp::choose_s8;
+#[cfg(all(target_arch = "arm", scrimp_picked = "helium", scrimp_has = "helium"))]
+use helium::choose_s8;
+#[cfg(all(target_arch = "arm", scrimp_picked = "scalar", scrimp_has = "thumb2"))]
+use scalar::choose_s8;
+/// What runs a layer of integers where nothing is faster than plain Rust, or the machine is asked when the program runs.
+#[cfg(not(all(
+    target_arch = "arm",
+    any(
+        all(scrimp_picked = "dsp", scrimp_has = "dsp"),
+        all(scrimp_picked = "helium", scrimp_has = "helium"),
+        all(scrimp_picked = "scalar", scrimp_has = "thumb2"),
+    )
+)))]
+const fn choose_s8(codes: &Codes<'_>, _: &OutputsS8<'_>) -> dot_rows::RunS8 {
+    dot_rows::choose_portable_s8(codes)
+}
+
 /// A proof that an instruction set may be used.
 ///
 /// The tokens of this module are all there are, and what they speed up is called by this crate's kernels only: its assembly

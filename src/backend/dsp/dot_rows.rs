@@ -6,12 +6,16 @@ use core::mem::MaybeUninit;
 
 use super::Dsp;
 use super::leaves_dot::{self, BLOCK, Tables, Turn};
-use crate::backend::dot_rows::{self, CHUNK, Codes, Data, DotRows, Format, LayerS8, Layout, OutputsS8, row_term};
+use crate::backend::dot_rows::{self, Codes, Data, DotRows, Format, LayerS8, Layout, OutputsS8, RunS8, row_term};
 
 impl DotRows for Dsp {
     #[inline(always)]
     fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-        linear(layer, x, y);
+        if cfg!(scrimp_picked = "dsp") {
+            layer.run_chosen(x, y);
+        } else {
+            choose_s8(layer.codes(), layer.outputs())(layer, x, y);
+        }
     }
 
     #[inline(always)]
@@ -38,39 +42,107 @@ struct Loop {
     drop: u32,
 }
 
-impl Loop {
+/// The loops there are.
+#[derive(Clone, Copy)]
+enum Kind {
+    S8,
+    Raw8,
+    Rounded,
+    S4,
+    Nest4,
+    Nest8,
+    NestRounded,
+    Residuals,
+}
+
+impl Kind {
     /// `None` if the weights lie otherwise, or there is no loop for the width.
-    #[inline(always)]
-    fn of(codes: &Codes<'_>) -> Option<Self> {
+    const fn of(codes: &Codes<'_>) -> Option<Self> {
         let drop = codes.dropped();
-        let (leaf, words, low, words_a_pair, less): (Leaf, &[u32], &[u32], _, _) = match codes.data() {
-            Data::Packed(Format::S8, Layout::Dsp, words, _) => (leaves_dot::s8, words, words, 2, 256),
-            Data::Packed(Format::Raw8, Layout::Dsp, words, _) => {
-                (if drop == 0 { leaves_dot::raw8 } else { leaves_dot::rounded }, words, words, 2, 256)
+        Some(match codes.data() {
+            Data::Packed(Format::S8, Layout::Dsp, ..) => Self::S8,
+            Data::Packed(Format::Raw8, Layout::Dsp, ..) if drop == 0 => Self::Raw8,
+            Data::Packed(Format::Raw8, Layout::Dsp, ..) => Self::Rounded,
+            Data::Packed(Format::S4, Layout::Dsp, ..) => Self::S4,
+            Data::Packed(Format::Nest84, Layout::Dsp, ..) if drop == 4 => Self::Nest4,
+            Data::Packed(Format::Nest84, Layout::Dsp, _, low) if !low.is_empty() => {
+                if drop == 0 {
+                    Self::Nest8
+                } else {
+                    Self::NestRounded
+                }
             }
-            Data::Packed(Format::S4, Layout::Dsp, words, _) => (leaves_dot::s4, words, words, 1, 16),
-            Data::Packed(Format::Nest84, Layout::Dsp, words, _) if drop == 4 => {
-                (leaves_dot::nest4, words, words, 1, 256)
-            }
-            Data::Packed(Format::Nest84, Layout::Dsp, words, low) if drop == 0 && !low.is_empty() => {
-                (leaves_dot::nest8, words, low, 1, 16)
-            }
-            Data::Packed(Format::Nest84, Layout::Dsp, words, low) if !low.is_empty() => {
-                (leaves_dot::nest_rounded, words, low, 1, 256)
-            }
-            Data::PackedResiduals(Layout::Dsp, low) => (leaves_dot::residuals, low, low, 1, 16),
+            Data::PackedResiduals(Layout::Dsp, _) => Self::Residuals,
             _ => return None,
+        })
+    }
+}
+
+/// What runs a layer: no other loop is then linked for it.
+pub(crate) const fn choose_s8(codes: &Codes<'_>, outputs: &OutputsS8<'_>) -> RunS8 {
+    /// A function for each kind, which names its loop and no other.
+    macro_rules! of {
+        ($($kind:ident),*) => {
+            match Kind::of(codes) {
+                $(Some(Kind::$kind) => {
+                    fn run_fast(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+                        fast(&Loop::of(Kind::$kind, layer.codes()), layer, x, y);
+                    }
+                    fn run_deep(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+                        deep(&Loop::of(Kind::$kind, layer.codes()), layer, x, y);
+                    }
+                    fn run_slow(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+                        slow(&Loop::of(Kind::$kind, layer.codes()), layer, x, y);
+                    }
+                    if !outputs.is_plain {
+                        run_slow
+                    } else if codes.depth() <= BLOCK {
+                        run_fast
+                    } else {
+                        run_deep
+                    }
+                })*
+                None => dot_rows::choose_portable_s8(codes),
+            }
+        };
+    }
+    of!(S8, Raw8, Rounded, S4, Nest4, Nest8, NestRounded, Residuals)
+}
+
+impl Loop {
+    /// The loop of a kind that the weights are of.
+    #[inline(always)]
+    fn of(kind: Kind, codes: &Codes<'_>) -> Self {
+        let drop = codes.dropped();
+        let (words, low) = match codes.data() {
+            Data::Packed(Format::Nest84, _, words, low) if !low.is_empty() => (words, low),
+            Data::Packed(_, _, words, _) | Data::PackedResiduals(_, words) => (words, words),
+            // Of no kind.
+            Data::Bytes(_) | Data::Nibbles(_) | Data::Planes(..) | Data::Residuals(_) => {
+                let none: &[u32] = &[];
+                (none, none)
+            }
+        };
+        let (leaf, words_a_pair, less): (Leaf, _, _) = match kind {
+            Kind::S8 => (leaves_dot::s8, 2, 256),
+            Kind::Raw8 => (leaves_dot::raw8, 2, 256),
+            Kind::Rounded => (leaves_dot::rounded, 2, 256),
+            Kind::S4 => (leaves_dot::s4, 1, 16),
+            Kind::Nest4 => (leaves_dot::nest4, 1, 256),
+            Kind::Nest8 => (leaves_dot::nest8, 1, 16),
+            Kind::NestRounded => (leaves_dot::nest_rounded, 1, 256),
+            Kind::Residuals => (leaves_dot::residuals, 1, 16),
         };
         let group = codes.depth().div_ceil(16) * 8 * words_a_pair;
-        Some(Self { leaf, words: words.as_ptr(), low: low.as_ptr(), words_a_pair, group, less, drop })
+        Self { leaf, words: words.as_ptr(), low: low.as_ptr(), words_a_pair, group, less, drop }
     }
 
     /// The doubled sums of the outputs from `first`, a multiple of 4, on, for the inputs of one block from `start` on.
     ///
     /// # Safety
-    /// The outputs and inputs are the weights', and `n` is 1 to `CHUNK`.
+    /// The outputs and inputs are the weights', `n` is not 0, and `sums` has room for as many, rounded up to four.
     #[inline(always)]
-    unsafe fn run(&self, block: &Block<'_>, start: usize, first: usize, n: usize, sums: &mut Sums) {
+    unsafe fn run(&self, block: &Block<'_>, start: usize, first: usize, n: usize, sums: *mut i32) {
         let at = first / 4 * self.group + start / 2 * self.words_a_pair;
         let bytes = block.pairs * self.words_a_pair * 4;
         let in_each_byte = |byte: u32| byte.wrapping_mul(0x0101_0101);
@@ -88,13 +160,7 @@ impl Loop {
         // SAFETY: the groups lie within the planes, which are as long as the shape asks for; the block's pairs and the sums are
         // there, and none is empty.
         unsafe {
-            (self.leaf)(
-                self.words.wrapping_add(at),
-                block.pointer(),
-                n.div_ceil(4),
-                sums.as_mut_ptr().cast(),
-                &raw const turn,
-            );
+            (self.leaf)(self.words.wrapping_add(at), block.pointer(), n.div_ceil(4), sums, &raw const turn);
         }
     }
 }
@@ -105,7 +171,10 @@ impl Loop {
 type Room = MaybeUninit<[u32; BLOCK / 2]>;
 
 /// Room for sums; those of the outputs there are get written.
-type Sums = MaybeUninit<[i32; CHUNK]>;
+type Sums<const N: usize> = MaybeUninit<[i32; N]>;
+
+/// Outputs at a time: few, so that the stack stays small.
+const CHUNK: usize = 32;
 
 /// Activations of at most [`BLOCK`] inputs as pairs of halfwords, zeros behind the last one.
 struct Block<'a> {
@@ -156,15 +225,13 @@ impl<'a> Block<'a> {
     }
 }
 
+/// Layers of one block of inputs, and plain outputs.
 #[inline(never)]
-fn linear(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+fn fast(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
     let codes = layer.codes();
     let (depth, outputs) = (codes.depth().max(1), codes.outputs().max(1));
-    let Some(inner) = Loop::of(codes) else { return portable(layer, x, y) };
-    if depth > BLOCK || !layer.outputs().is_plain {
-        return slow(&inner, layer, x, y);
-    }
-    let (mut room, mut sums) = (Room::uninit(), Sums::uninit());
+    let (mut room, mut sums) = (Room::uninit(), Sums::<CHUNK>::uninit());
+    let sums = sums.as_mut_ptr().cast();
     let mut block = Block::new(&mut room);
     for (x, y) in x.chunks_exact(depth).zip(y.chunks_exact_mut(outputs)) {
         block.fill(x);
@@ -172,8 +239,28 @@ fn linear(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
         let mut first = 0;
         for y in y.chunks_mut(CHUNK) {
             // SAFETY: the outputs of `y` are the layer's, at most `CHUNK`, and all inputs are one block.
-            unsafe { inner.run(&block, 0, first, y.len(), &mut sums) };
-            plain_outputs(layer.outputs(), first, &mut sums, term, y);
+            unsafe { inner.run(&block, 0, first, y.len(), sums) };
+            plain_outputs(layer.outputs(), first, sums, term, y);
+            first += CHUNK;
+        }
+    }
+}
+
+/// Deeper layers with plain outputs: the blocks are widened anew for each few outputs, which is little beside their products.
+#[inline(never)]
+fn deep(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    let codes = layer.codes();
+    let mut sums = Sums::<CHUNK>::uninit();
+    let sums: *mut i32 = sums.as_mut_ptr().cast();
+    for (x, y) in x.chunks_exact(codes.depth().max(1)).zip(y.chunks_exact_mut(codes.outputs().max(1))) {
+        let term = row_term(x, layer.filter_offset());
+        let mut first = 0;
+        for y in y.chunks_mut(CHUNK) {
+            // SAFETY: room for `CHUNK` sums, and integers may have any value.
+            let all = unsafe { core::slice::from_raw_parts_mut(sums, y.len()) };
+            all.fill(0);
+            add_blocks(inner, x, first, all, 0);
+            plain_outputs(layer.outputs(), first, sums, term, y);
             first += CHUNK;
         }
     }
@@ -181,10 +268,9 @@ fn linear(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
 
 /// Outputs from `first` on, of doubled sums that are plain.
 #[inline(always)]
-fn plain_outputs(outputs: &OutputsS8<'_>, first: usize, sums: &mut Sums, term: i32, y: &mut [i8]) {
+fn plain_outputs(outputs: &OutputsS8<'_>, first: usize, sums: *mut i32, term: i32, y: &mut [i8]) {
     let whole = y.len() / 4;
     let n = y.len();
-    let sums: *mut i32 = sums.as_mut_ptr().cast();
     if term != 0 {
         // SAFETY: the loop has written the sums of all `n` outputs.
         let sums = unsafe { core::slice::from_raw_parts_mut(sums, n) };
@@ -221,7 +307,7 @@ fn last_outputs(outputs: &OutputsS8<'_>, first: usize, sums: &[i32], y: &mut [i8
     }
 }
 
-/// Deeper layers than a block, and multipliers and roundings that the fast outputs do not know.
+/// Multipliers and roundings that the fast outputs do not know, of any depth.
 #[inline(never)]
 fn slow(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
     let codes = layer.codes();
@@ -230,8 +316,9 @@ fn slow(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
         let mut first = 0;
         for y in y.chunks_mut(CHUNK) {
             let mut sums = [0; CHUNK];
-            add_blocks(inner, x, first, y.len(), &mut sums);
-            for ((o, &sum), y) in (first..).zip(&sums).zip(y) {
+            let sums = sums.get_mut(..y.len()).unwrap_or(&mut []);
+            add_blocks(inner, x, first, sums, 1);
+            for ((o, &mut sum), y) in (first..).zip(sums).zip(y) {
                 *y = layer.outputs().of(o, sum.wrapping_add(term));
             }
             first += CHUNK;
@@ -239,20 +326,24 @@ fn slow(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
     }
 }
 
-/// Adds the products of `n` outputs from `first` on, block by block.
+/// Adds the doubled products of at most [`CHUNK`] outputs from `first` on, shifted right by `halve`, block by block.
 #[inline(always)]
-fn add_blocks(inner: &Loop, x: &[i8], first: usize, n: usize, all: &mut [i32]) {
-    let (mut room, mut sums) = (Room::uninit(), Sums::uninit());
+fn add_blocks(inner: &Loop, x: &[i8], first: usize, all: &mut [i32], halve: u32) {
+    if all.is_empty() {
+        return;
+    }
+    let (mut room, mut sums) = (Room::uninit(), Sums::<CHUNK>::uninit());
+    let sums: *mut i32 = sums.as_mut_ptr().cast();
     let mut block = Block::new(&mut room);
     let mut start = 0;
     for x in x.chunks(BLOCK) {
         block.fill(x);
         // SAFETY: the outputs are the weights', 1 to `CHUNK`, and so are the inputs.
-        unsafe { inner.run(&block, start, first, n, &mut sums) };
-        // SAFETY: the loop has written the sums of all `n` outputs.
-        let sums = unsafe { core::slice::from_raw_parts(sums.as_ptr().cast::<i32>(), n) };
+        unsafe { inner.run(&block, start, first, all.len(), sums) };
+        // SAFETY: the loop has written the sums of all of them.
+        let sums = unsafe { core::slice::from_raw_parts(sums, all.len()) };
         for (all, &sum) in all.iter_mut().zip(sums) {
-            *all = all.wrapping_add(sum >> 1);
+            *all = all.wrapping_add(sum >> halve);
         }
         start += BLOCK;
     }
@@ -260,19 +351,15 @@ fn add_blocks(inner: &Loop, x: &[i8], first: usize, n: usize, all: &mut [i32]) {
 
 #[inline(never)]
 fn add_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
-    let Some(inner) = Loop::of(codes) else { return portable_sums(codes, x, sums) };
+    let Some(kind) = Kind::of(codes) else { return portable_sums(codes, x, sums) };
+    let inner = Loop::of(kind, codes);
     for (x, sums) in x.chunks_exact(codes.depth().max(1)).zip(sums.chunks_exact_mut(codes.outputs().max(1))) {
         let mut first = 0;
         for sums in sums.chunks_mut(CHUNK) {
-            add_blocks(&inner, x, first, sums.len(), sums);
+            add_blocks(&inner, x, first, sums, 1);
             first += CHUNK;
         }
     }
-}
-
-#[inline(never)]
-fn portable(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-    dot_rows::linear_s8(layer, x, y);
 }
 
 #[inline(never)]

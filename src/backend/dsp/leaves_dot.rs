@@ -9,8 +9,8 @@
 
 use core::arch::naked_asm;
 
-/// Inputs at a time: 496 * 128 * 128 is below 2^23.
-pub(super) const BLOCK: usize = 496;
+/// Inputs at a time: `BLOCK * 128 * 128` is below 2^23, as up to 496 would be; more would take too much stack.
+pub(super) const BLOCK: usize = 256;
 
 /// What a loop needs besides its pointers.
 #[repr(C)]

@@ -15,6 +15,8 @@ mod s8_rows;
 mod stable_rows;
 
 use super::{ArithOps, Backend, Dispatch, Kernel};
+#[cfg(scrimp_picked = "dsp")]
+pub(super) use dot_rows::choose_s8;
 
 /// Proof of the DSP extension.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 
 use super::Helium;
 use super::leaves_dot::{self, Tables, Turn};
-use crate::backend::dot_rows::{self, Codes, Data, DotRows, Format, LayerS8, Layout, OutputsS8};
+use crate::backend::dot_rows::{self, Codes, Data, DotRows, Format, LayerS8, Layout, OutputsS8, RunS8};
 
 /// Outputs at a time.
 const CHUNK: usize = 128;
@@ -14,7 +14,7 @@ const CHUNK: usize = 128;
 impl DotRows for Helium {
     #[inline(always)]
     fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-        linear(layer, x, y);
+        layer.run_chosen(x, y);
     }
 
     #[inline(always)]
@@ -46,34 +46,95 @@ struct Loop {
     drop: u32,
 }
 
-impl Loop {
+/// The loops there are.
+#[derive(Clone, Copy)]
+enum Kind {
+    S8,
+    Rounded,
+    S4,
+    Nest4,
+    Nest8,
+    NestRounded,
+    Residuals,
+}
+
+impl Kind {
     /// `None` if the weights lie otherwise, or there is no loop for the width.
-    #[inline(always)]
-    fn of(codes: &Codes<'_>) -> Option<Self> {
+    const fn of(codes: &Codes<'_>) -> Option<Self> {
         let drop = codes.dropped();
-        let (leaf, words, low, words_a_block, excess, is_taken_off): (Leaf, &[u32], &[u32], _, _, _) =
-            match codes.data() {
-                Data::Packed(Format::S8, Layout::Helium, words, _) => (leaves_dot::s8, words, words, 32, 0, false),
-                Data::Packed(Format::Raw8, Layout::Helium, words, _) => {
-                    (if drop == 0 { leaves_dot::s8 } else { leaves_dot::rounded }, words, words, 32, 0, false)
+        Some(match codes.data() {
+            Data::Packed(Format::S8, Layout::Helium, ..) => Self::S8,
+            Data::Packed(Format::Raw8, Layout::Helium, ..) => {
+                if drop == 0 {
+                    Self::S8
+                } else {
+                    Self::Rounded
                 }
-                Data::Packed(Format::S4, Layout::Helium, words, _) => (leaves_dot::s4, words, words, 16, 8, true),
-                Data::Packed(Format::Nest84, Layout::Helium, words, _) if drop == 4 => {
-                    (leaves_dot::nest4, words, words, 16, 0, false)
+            }
+            Data::Packed(Format::S4, Layout::Helium, ..) => Self::S4,
+            Data::Packed(Format::Nest84, Layout::Helium, ..) if drop == 4 => Self::Nest4,
+            Data::Packed(Format::Nest84, Layout::Helium, _, low) if !low.is_empty() => {
+                if drop == 0 {
+                    Self::Nest8
+                } else {
+                    Self::NestRounded
                 }
-                Data::Packed(Format::Nest84, Layout::Helium, words, low) if drop == 0 && !low.is_empty() => {
-                    (leaves_dot::nest8, words, low, 16, 8, false)
-                }
-                Data::Packed(Format::Nest84, Layout::Helium, words, low) if !low.is_empty() => {
-                    (leaves_dot::nest_rounded, words, low, 16, 0, false)
-                }
-                Data::PackedResiduals(Layout::Helium, low) => (leaves_dot::residuals, low, low, 16, 8, true),
-                _ => return None,
-            };
+            }
+            Data::PackedResiduals(Layout::Helium, _) => Self::Residuals,
+            _ => return None,
+        })
+    }
+}
+
+/// What runs a layer: no other loop is then linked for it.
+pub(crate) const fn choose_s8(codes: &Codes<'_>, outputs: &OutputsS8<'_>) -> RunS8 {
+    /// A function for each kind, which names its loop and no other.
+    macro_rules! of {
+        ($($kind:ident),*) => {
+            match Kind::of(codes) {
+                $(Some(Kind::$kind) => {
+                    fn run_plain(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+                        linear(&Loop::of(Kind::$kind, layer.codes()), layer, x, y, quantize_plain);
+                    }
+                    fn run_any(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+                        linear(&Loop::of(Kind::$kind, layer.codes()), layer, x, y, quantize_slowly);
+                    }
+                    if outputs.is_plain { run_plain } else { run_any }
+                })*
+                None => dot_rows::choose_portable_s8(codes),
+            }
+        };
+    }
+    of!(S8, Rounded, S4, Nest4, Nest8, NestRounded, Residuals)
+}
+
+impl Loop {
+    /// The loop of a kind that the weights are of.
+    #[inline(always)]
+    fn of(kind: Kind, codes: &Codes<'_>) -> Self {
+        let drop = codes.dropped();
+        let (words, low) = match codes.data() {
+            Data::Packed(Format::Nest84, _, words, low) if !low.is_empty() => (words, low),
+            Data::Packed(_, _, words, _) | Data::PackedResiduals(_, words) => (words, words),
+            // Of no kind.
+            Data::Bytes(_) | Data::Nibbles(_) | Data::Planes(..) | Data::Residuals(_) => {
+                let none: &[u32] = &[];
+                (none, none)
+            }
+        };
+        let (leaf, words_a_block, excess, is_taken_off): (Leaf, _, _, _) = match kind {
+            Kind::S8 => (leaves_dot::s8, 32, 0, false),
+            Kind::Rounded => (leaves_dot::rounded, 32, 0, false),
+            Kind::S4 => (leaves_dot::s4, 16, 8, true),
+            Kind::Nest4 => (leaves_dot::nest4, 16, 0, false),
+            Kind::Nest8 => (leaves_dot::nest8, 16, 8, false),
+            Kind::NestRounded => (leaves_dot::nest_rounded, 16, 0, false),
+            Kind::Residuals => (leaves_dot::residuals, 16, 8, true),
+        };
         // What nibbles have added goes with the half step.
         let less = if words_a_block == 16 { 8 } else { 0 };
         let half = ((1u32 << drop) >> 1).wrapping_sub(less);
-        Some(Self { leaf, words: words.as_ptr(), low: low.as_ptr(), words_a_block, excess, is_taken_off, half, drop })
+        Self { leaf, words: words.as_ptr(), low: low.as_ptr(), words_a_block, excess, is_taken_off, half, drop }
     }
 
     /// `sums = start + products` for `groups` groups of eight outputs from `first` on; `total` is the sum of `x`.
@@ -130,11 +191,13 @@ fn total(x: &[i8]) -> i32 {
     unsafe { leaves_dot::sum(x.as_ptr(), x.len()) }
 }
 
+/// From sums with their bias, from the given output on, and one number more, to outputs.
+type Quantize = fn(&OutputsS8<'_>, usize, *const i32, i32, &mut [i8]);
+
 #[inline(never)]
-fn linear(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+fn linear(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8], quantize: Quantize) {
     let codes = layer.codes();
     let outputs = layer.outputs();
-    let Some(inner) = Loop::of(codes) else { return portable(layer, x, y) };
     let excess = if inner.is_taken_off { 0 } else { inner.excess };
     let factor = layer.filter_offset().wrapping_sub(excess);
     let mut room = Sums::uninit();
@@ -153,7 +216,7 @@ fn linear(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
             } else {
                 // SAFETY: as above.
                 let bias = unsafe { core::slice::from_raw_parts(bias, y.len()) };
-                with_term(&inner, x, sum, first, bias, 0, sums);
+                with_term(inner, x, sum, first, bias, 0, sums);
             }
             quantize(outputs, first, sums, term, y);
             first += CHUNK;
@@ -161,9 +224,8 @@ fn linear(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
     }
 }
 
-/// Outputs from `first` on, of sums with their bias and without `term`.
-#[inline(always)]
-fn quantize(outputs: &OutputsS8<'_>, first: usize, sums: *const i32, term: i32, y: &mut [i8]) {
+/// Outputs from `first` on, of sums with their bias and without `term`, of a plain layer.
+fn quantize_plain(outputs: &OutputsS8<'_>, first: usize, sums: *const i32, term: i32, y: &mut [i8]) {
     let tables = Tables {
         mantissa: outputs.mantissa.as_ptr().wrapping_add(first),
         term,
@@ -172,20 +234,15 @@ fn quantize(outputs: &OutputsS8<'_>, first: usize, sums: *const i32, term: i32, 
         min: outputs.min.into(),
         max: outputs.max.into(),
     };
-    if outputs.is_plain {
-        // SAFETY: sums, outputs and tables, which have an entry for each output, are valid for all of `y`; `is_plain` says that
-        // shifts are within bounds.
-        unsafe { leaves_dot::outputs(sums, y.as_mut_ptr(), y.len(), &raw const tables) };
-    } else {
-        // SAFETY: the loop has written a sum for each output.
-        let sums = unsafe { core::slice::from_raw_parts(sums, y.len()) };
-        quantize_slowly(outputs, first, sums, term, y);
-    }
+    // SAFETY: sums, outputs and tables, which have an entry for each output, are valid for all of `y`; the layer is plain, so
+    // shifts are within bounds.
+    unsafe { leaves_dot::outputs(sums, y.as_mut_ptr(), y.len(), &raw const tables) };
 }
 
 /// With multipliers and roundings that the fast outputs do not know.
-#[inline(never)]
-fn quantize_slowly(outputs: &OutputsS8<'_>, first: usize, sums: &[i32], term: i32, y: &mut [i8]) {
+fn quantize_slowly(outputs: &OutputsS8<'_>, first: usize, sums: *const i32, term: i32, y: &mut [i8]) {
+    // SAFETY: the loop has written a sum for each output.
+    let sums = unsafe { core::slice::from_raw_parts(sums, y.len()) };
     let tables = outputs.mantissa.iter().zip(outputs.shift).skip(first);
     for ((&sum, y), (&mantissa, &shift)) in sums.iter().zip(y).zip(tables) {
         *y = outputs.quantize(sum.wrapping_add(term), mantissa, shift);
@@ -215,7 +272,8 @@ fn with_term(inner: &Loop, x: &[i8], sum: i32, first: usize, bias: &[i32], term:
 
 #[inline(never)]
 fn add_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
-    let Some(inner) = Loop::of(codes) else { return portable_sums(codes, x, sums) };
+    let Some(kind) = Kind::of(codes) else { return portable_sums(codes, x, sums) };
+    let inner = Loop::of(kind, codes);
     let mut room = Sums::uninit();
     let from: *mut i32 = room.as_mut_ptr().cast();
     for (x, sums) in x.chunks_exact(codes.depth().max(1)).zip(sums.chunks_exact_mut(codes.outputs().max(1))) {
@@ -232,11 +290,6 @@ fn add_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
             first += CHUNK;
         }
     }
-}
-
-#[inline(never)]
-fn portable(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-    dot_rows::linear_s8(layer, x, y);
 }
 
 #[inline(never)]

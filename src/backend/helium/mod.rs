@@ -13,6 +13,7 @@ mod s8_rows;
 mod stable_rows;
 
 use super::{ArithOps, Backend, Dispatch, Kernel};
+pub(super) use dot_rows::choose_s8;
 
 /// Proof of MVE.
 #[derive(Clone, Copy, Debug)]

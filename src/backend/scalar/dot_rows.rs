@@ -12,16 +12,57 @@ use core::arch::naked_asm;
 
 use super::Scalar;
 use crate::backend::dot_rows::{self, Codes, Data, DotRows, LayerS8};
+#[cfg(scrimp_picked = "scalar")]
+use crate::backend::dot_rows::{OutputsS8, RunS8};
 
 impl DotRows for Scalar {
     #[inline(always)]
     fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+        #[cfg(scrimp_picked = "scalar")]
+        layer.run_chosen(x, y);
+        #[cfg(not(scrimp_picked = "scalar"))]
         dot_rows::linear_s8_by(row_sums, layer, x, y);
     }
 
     #[inline(always)]
     fn add_sums_s8(self, codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
         dot_rows::add_sums_s8_by(row_sums, codes, x, sums);
+    }
+}
+
+/// What runs a layer: bytes, of which networks are, by a loop that links no other.
+#[cfg(scrimp_picked = "scalar")]
+pub(crate) const fn choose_s8(codes: &Codes<'_>, _: &OutputsS8<'_>) -> RunS8 {
+    fn run_bytes(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+        dot_rows::linear_s8_by(byte_sums, layer, x, y);
+    }
+    fn run_any(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+        dot_rows::linear_s8_by(row_sums, layer, x, y);
+    }
+    match codes.data() {
+        Data::Bytes(_) if codes.dropped() == 0 => run_bytes,
+        _ => run_any,
+    }
+}
+
+/// [`row_sums`] of bytes that are read as they are.
+#[cfg(scrimp_picked = "scalar")]
+#[inline(always)]
+fn byte_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums: &mut [i32]) {
+    let Data::Bytes(w) = codes.data() else { return };
+    let depth = codes.depth();
+    let whole = n.min(sums.len()) / 4 * 4;
+    let mut done = 0;
+    if x.len() == depth && (first + whole) <= codes.outputs() && whole > 0 {
+        let turn = Turn { depth, fours: whole / 4, drop: 0, half: 0 };
+        // SAFETY: as in `row_sums`.
+        unsafe {
+            bytes(w.as_ptr().cast::<u8>().wrapping_add(first * depth), x.as_ptr(), sums.as_mut_ptr(), &raw const turn)
+        };
+        done = whole;
+    }
+    if done < n {
+        dot_rows::byte_row_sums(codes, x, first + done, n - done, sums.get_mut(done..).unwrap_or(&mut []));
     }
 }
 

@@ -48,9 +48,19 @@ impl CodeRows for Scalar {
 
 #[cfg(all(target_arch = "arm", scrimp_has = "thumb2"))]
 mod dot_rows;
+#[cfg(all(target_arch = "arm", scrimp_has = "thumb2", scrimp_picked = "scalar"))]
+pub(super) use dot_rows::choose_s8;
 
-#[cfg(not(all(target_arch = "arm", scrimp_has = "thumb2")))]
+#[cfg(not(target_arch = "arm"))]
 impl super::DotRows for Scalar {}
+
+#[cfg(all(target_arch = "arm", not(scrimp_has = "thumb2")))]
+impl super::DotRows for Scalar {
+    #[inline(always)]
+    fn linear_s8(self, layer: &super::LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+        layer.run_chosen(x, y);
+    }
+}
 
 impl Backend for Scalar {
     const NAME: &'static str = "scalar";

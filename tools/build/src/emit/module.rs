@@ -14,6 +14,9 @@ use crate::lower::{Step, Work};
 use crate::operator::Args;
 use crate::plan::{Kind, Plan};
 
+/// Marks a line that is a statement to be laid out.
+const LATER: char = '\u{1}';
+
 /// What the head of the file says.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
@@ -79,6 +82,12 @@ pub(crate) fn write(head: &Head, graph: &Graph, work: &[Work], plan: &Plan) -> R
             reset += &initial(&mut out, tensor);
         }
     }
+    for &id in &graph.inputs {
+        slots.set(id);
+    }
+    for &id in &graph.outputs {
+        slots.get(id);
+    }
     let mut name = type_name(&head.stem);
     if slots.named.contains(&name) {
         name.insert_str(0, "Model");
@@ -86,6 +95,9 @@ pub(crate) fn write(head: &Head, graph: &Graph, work: &[Work], plan: &Plan) -> R
     let taken = out.items.iter().map(|item| item.name.clone());
     let own = ["DATA", "BYTES", "INPUT", "OUTPUT", "Memory"].map(str::to_owned);
     let mut imports = Imports::new(taken.chain(own).chain([name.clone()]).chain(slots.named.iter().cloned()));
+    for slot in ["Get", "Set"] {
+        imports.shorten(&format!("scrimp::model::{slot}"));
+    }
     let mut text = Text { imports: &mut imports, out: String::new() };
     text.data(head, out.data.len());
     text.items(&out);
@@ -273,7 +285,12 @@ impl Text<'_> {
             &gives,
         );
         text += "        let arena = &mut *self.memory;\n";
-        text += body;
+        for line in body.lines() {
+            match line.strip_prefix(LATER) {
+                Some(call) => text += &statement("", &self.imports.shorten(call), 8),
+                None => text += &format!("{line}\n"),
+            }
+        }
         text += &pairs(&output_slots, "");
         let _ = writeln!(text, "        {}\n    }}\n}}\n", tuple(&names));
         self.raw(&text);
@@ -380,7 +397,8 @@ fn call(out: &mut Emitter<'_>, slots: &mut Slots<'_>, step: &Step, kind: Kind, s
     let call = step.operator.emit(out, &args);
     let mut text = format!("        // {} {}\n", node.index, node.op.name());
     text += &picked(&pick);
-    text + &statement("", &format!("done({call})"), 8)
+    // Laid out when its paths are short.
+    text + &format!("{LATER}done({call})\n")
 }
 
 /// Sets a variable to its start.
@@ -417,11 +435,11 @@ struct Slots<'a> {
 
 impl Slots<'_> {
     fn get(&mut self, id: TensorId) -> String {
-        format!("scrimp::model::Get<{}>", self.tensor(id))
+        format!("Get<{}>", self.tensor(id))
     }
 
     fn set(&mut self, id: TensorId) -> String {
-        format!("scrimp::model::Set<{}>", self.tensor(id))
+        format!("Set<{}>", self.tensor(id))
     }
 
     fn tensor(&mut self, id: TensorId) -> String {
@@ -434,11 +452,11 @@ impl Slots<'_> {
         let (y, x) = (self.plan.range(self.graph, over), self.plan.range(self.graph, under));
         let element = self.graph.tensors[over.0].element;
         let len = (y.end.max(x.end) - y.start) / element.bytes(1).max(1);
-        format!("scrimp::model::Set<{}>", self.add(format!("Both{node}"), element, y.start, len))
+        format!("Set<{}>", self.add(format!("Both{node}"), element, y.start, len))
     }
 
     fn scratch(&mut self, element: Element, len: usize, at: usize, node: usize) -> String {
-        format!("scrimp::model::Set<{}>", self.add(format!("Scratch{node}"), element, at, len))
+        format!("Set<{}>", self.add(format!("Scratch{node}"), element, at, len))
     }
 
     fn add(&mut self, name: String, element: Element, at: usize, len: usize) -> String {
@@ -490,6 +508,6 @@ fn type_name(stem: &str) -> String {
     }
     let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name != "Self";
     // Names that stand in the code beside it.
-    let is_free = !["Memory", "Option", "Result", "Debug"].contains(&name.as_str());
+    let is_free = !["Memory", "Option", "Result", "Debug", "Get", "Set"].contains(&name.as_str());
     if is_name && is_free { name } else { format!("Model{name}") }
 }
