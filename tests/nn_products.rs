@@ -98,7 +98,7 @@ fn a_third_batch_axis_is_the_outermost() {
     let inner = BatchShape::new([1, 1, 1, 1], [1, 1, 1, 1], false, false).unwrap();
     assert_eq!(inner.with_outer(0, 1), Err(Error::Empty { what: Arg::Batch }));
     assert_eq!(inner.with_outer(2, 3), Err(Error::Length { what: Arg::Batch, want: 2, got: 3 }));
-    assert!(matches!(inner.with_outer(usize::MAX, 1), Ok(_)));
+    assert!(inner.with_outer(usize::MAX, 1).is_ok());
     let two = BatchShape::new([2, 1, 1, 1], [1, 1, 1, 1], false, false).unwrap();
     assert_eq!(two.with_outer(usize::MAX, 1), Err(Error::TooLarge { what: Arg::Rows, max: usize::MAX, got: 1 }));
 }

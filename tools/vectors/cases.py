@@ -57,6 +57,7 @@ def make(family, count, seed, committed, path):
             arrays[f"{case}.out{k}"] = np.stack([step[k] for step in first])
     origin = "random single-operator models, tools/vectors/cases.py"
     save_file(arrays, path, metadata={"cases": json.dumps(cases), "origin": origin})
+    os.chmod(path, 0o644)
     print(f"{path}: {len(cases)} cases, {os.path.getsize(path)} bytes")
     for what, number in sorted(tally.items()):
         print(f"  {what}: {number}")
