@@ -206,6 +206,9 @@ macro_rules! nibbles_of {
     };
 }
 
+/// Alignment: `w` and `x` by bytes; `ldrd` of `turn`, `ldm` and `stm` of `sums`, words by their types; the frame is
+/// words of the stack.
+///
 /// # Safety
 /// `w` holds `4 fours` rows of `depth` weights, `x` `depth` activations, `sums` `4 fours` sums; neither number is 0.
 #[unsafe(naked)]
@@ -225,6 +228,8 @@ unsafe extern "C" fn bytes(w: *const u8, x: *const i8, sums: *mut i32, turn: *co
     )
 }
 
+/// Alignment: as [`bytes`].
+///
 /// # Safety
 /// As [`bytes`].
 #[unsafe(naked)]
@@ -244,6 +249,8 @@ unsafe extern "C" fn rounded(w: *const u8, x: *const i8, sums: *mut i32, turn: *
     )
 }
 
+/// Alignment: as [`bytes`].
+///
 /// # Safety
 /// As [`bytes`]; two weights a byte, and `depth` is even.
 #[unsafe(naked)]
@@ -253,6 +260,8 @@ unsafe extern "C" fn nibbles(w: *const u8, x: *const i8, sums: *mut i32, turn: *
 
 /// Nibbles that count 16 times.
 ///
+/// Alignment: as [`bytes`].
+///
 /// # Safety
 /// As [`nibbles`].
 #[unsafe(naked)]
@@ -261,6 +270,8 @@ unsafe extern "C" fn high_nibbles(w: *const u8, x: *const i8, sums: *mut i32, tu
 }
 
 /// Unsigned nibbles less 8: the highest bit turned over makes two's complement of them.
+///
+/// Alignment: as [`bytes`].
 ///
 /// # Safety
 /// As [`nibbles`].
