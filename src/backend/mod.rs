@@ -52,7 +52,7 @@ mod vector;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 pub(crate) use code_rows::{
-    CodeRows, CodeStep, KEY_CHANNELS, KEY_GROUP, LEAST_MAX, PLAIN, Requantize, VALUE_CHANNELS, VALUE_KEYS, keys_words,
+    CodeRows, CodeStep, KEY_CHANNELS, KEY_GROUP, LEAST_MAX, NibbleRows, PLAIN, Requantize, VALUE_CHANNELS, VALUE_KEYS, keys_words,
     values_words,
 };
 pub(crate) use dot_rows::{Codes, Data, DotRows, LayerS8, LayerS16, OutputsS8, masked, row_term};
