@@ -68,7 +68,7 @@ pub(crate) fn two_pass<D: Dispatch>(backend: D, at: usize) -> Result<(), Failure
         let (mut state, mut other) = (OnlineQ::new(&softmax), OnlineQ::new(&softmax));
         state.push(back);
         other.push(front);
-        state.merge(&other);
+        state.merge(&other)?;
         state.write(x, y)
     };
     every_row(at, s16_values, &mut run, &mut hash)?;
