@@ -153,6 +153,23 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// What a load or store asks of its address is not checked by every emulator (QEMU up to 10.0 lets MVE do anything), but by
+/// silicon: whoever writes a loop for a Cortex-M says beside it why its addresses are right.
+#[test]
+fn loops_in_assembly_say_what_alignment_they_need() {
+    let mut seen = 0;
+    for core in ["scalar", "dsp", "helium"] {
+        for file in sources().into_iter().filter(|file| file.parent().is_some_and(|folder| folder.ends_with(core))) {
+            let text = fs::read_to_string(root().join(&file)).unwrap();
+            let loops = text.matches("#[unsafe(naked)]").count() + text.matches(" asm!(\n").count();
+            let notes = text.matches("Alignment: ").count();
+            assert_eq!(notes, loops, "{}: {loops} loops, {notes} lines `Alignment: ...`", file.display());
+            seen += loops;
+        }
+    }
+    assert!(seen > 40, "the sources were not read: {seen} loops");
+}
+
 /// Every Rust file of `src/`.
 fn sources() -> Vec<PathBuf> {
     let mut folders = vec![root().join("src")];

@@ -4,6 +4,7 @@ use core::fmt::Debug;
 use std::sync::LazyLock;
 
 use scrimp::backend::Scalar;
+use scrimp::error::Rule;
 use scrimp::fixedpoint::{Logit, Probability};
 use scrimp::softmax::two_pass_q_on;
 use scrimp::{Error, OnlineQ, Rows, SoftmaxQ, SoftmaxS16, StablemaxQ};
@@ -216,8 +217,8 @@ fn online<X: Logit, Y: Probability>(softmax: &SoftmaxQ, x: &[X], y: &mut [Y]) ->
         states[i % 3].push(block);
     }
     let [mut all, second, third] = states;
-    all.merge(&third);
-    all.merge(&second);
+    all.merge(&third)?;
+    all.merge(&second)?;
     all.write(x, y)
 }
 
@@ -328,6 +329,24 @@ fn the_specification_of_stablemax() {
     assert_eq!(halved(run(4, &[16, 32, 48])), [7_282, 10_923, 14_564]);
     assert_eq!(halved(run(4, &[-16, 0, 16])), [4_681, 9_363, 18_725]);
     assert_eq!(run(8, &[2560, 0, -2560]), [59_623, 5_420, 493]);
+}
+
+/// Exponentials of other units are other numbers: their sums are not added.
+#[test]
+fn states_of_other_units_do_not_merge() {
+    let [of_8, of_9] = [8, 9].map(|bits| OnlineQ::new(&SoftmaxQ::new(bits).expect("valid")));
+    let mut state = of_8;
+    state.push(&[3i16, -5]);
+    let before = state;
+    let mut other = of_9;
+    other.push(&[7i16]);
+    assert_eq!(state.merge(&other), Err(Error::Config { what: Rule::Scale }));
+    assert_eq!(state, before, "touched by an error");
+    assert_eq!(state.merge(&of_9), Err(Error::Config { what: Rule::Scale }), "of nothing, but of another unit");
+    let mut same = OnlineQ::new(&SoftmaxQ::from_scale(1.0 / 256.0).expect("valid"));
+    same.push(&[7i16]);
+    assert_eq!(state.merge(&same), Ok(()));
+    assert_ne!(state, before);
 }
 
 #[test]

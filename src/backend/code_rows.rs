@@ -5,6 +5,7 @@
 
 use zerocopy::IntoBytes;
 
+use crate::error::{Arg, Error, length};
 use crate::shape::Rows;
 
 /// `code = (distance * factor + 2^(shift - 1)) >> shift`, at most 15.
@@ -66,6 +67,71 @@ impl Requantize {
     }
 }
 
+/// Rows of logits and the bytes that their 4-bit codes go to.
+///
+/// Having one tells you that there are `rows x cols` logits, half as many bytes for each row, rounded up, and no more than 65,536
+/// columns.
+#[derive(Debug)]
+pub(crate) struct NibbleRows<'a> {
+    x: &'a [i32],
+    y: &'a mut [u8],
+    rows: Rows,
+}
+
+impl<'a> NibbleRows<'a> {
+    /// The longest row: the sum of exponentials has room for this many.
+    pub(crate) const MOST_COLS: usize = 65_536;
+
+    /// As [`LogitCodes::run`](crate::quant::LogitCodes::run) has it.
+    #[inline(always)]
+    pub(crate) fn new(x: &'a [i32], rows: Rows, y: &'a mut [u8]) -> Result<Self, Error> {
+        if rows.cols() > Self::MOST_COLS {
+            return Err(Error::TooLarge { what: Arg::Cols, max: Self::MOST_COLS, got: rows.cols() });
+        }
+        rows.check(Arg::X, x.len())?;
+        // An odd row has half a byte more. So many logits are there, so that the sum fits.
+        let halves = rows.elements().wrapping_add(if rows.cols().is_multiple_of(2) { 0 } else { rows.rows() });
+        length(Arg::Codes, halves / 2, y.len())?;
+        Ok(Self { x, y, rows })
+    }
+
+    /// One row, of at most 65,536 logits, and the first bytes of `y`; `None` if they are too few.
+    #[inline(always)]
+    pub(crate) fn one(x: &'a [i32], y: &'a mut [u8]) -> Option<Self> {
+        let rows = Rows::one(x.len()).ok().filter(|rows| rows.cols() <= Self::MOST_COLS)?;
+        let y = y.get_mut(..x.len().div_ceil(2))?;
+        Some(Self { x, y, rows })
+    }
+
+    /// Number of rows and columns.
+    #[inline(always)]
+    #[allow(dead_code, reason = "for backends with a loop over rows")]
+    pub(crate) const fn rows(&self) -> Rows {
+        self.rows
+    }
+
+    /// Where to read and where to write, for assembly.
+    #[inline(always)]
+    #[allow(dead_code, reason = "for backends with a loop over rows")]
+    pub(crate) const fn pointers(&mut self) -> (*const i32, *mut u8) {
+        (self.x.as_ptr(), self.y.as_mut_ptr())
+    }
+
+    /// Shows each row.
+    #[inline(always)]
+    pub(crate) fn for_each(self, mut f: impl FnMut(&[i32], &mut [u8])) {
+        let (cols, bytes) = (self.rows.cols(), self.rows.cols().div_ceil(2));
+        let (mut x, mut y) = (self.x, self.y);
+        while let (Some((row, next)), Some((to, rest))) = (x.split_at_checked(cols), y.split_at_mut_checked(bytes)) {
+            f(row, to);
+            (x, y) = (next, rest);
+            if x.is_empty() {
+                break;
+            }
+        }
+    }
+}
+
 /// Below this maximum the distance of a masked logit, `i32::MIN`, no longer says so.
 pub(crate) const LEAST_MAX: i32 = -(1 << 30);
 
@@ -121,18 +187,18 @@ pub(crate) trait CodeRows: Copy {
         max
     }
 
-    /// The codes of all rows, each by its largest element, with a step of `factor / 2^31`; `y` is half as many bytes as logits.
-    /// `i32::MIN` gets 15 whatever its row's maximum is, if the factor reaches 15 at all. `true` if it was done: a backend may leave
-    /// it undone, and must where lengths do not fit; `y` is then untouched.
+    /// The codes of all rows, each by its largest element, with a step of `factor / 2^31`; what is left of a row's last byte is
+    /// set. `i32::MIN` gets 15 whatever its row's maximum is, if the factor reaches 15 at all. Gives the rows back, untouched, if the
+    /// backend has no loop for them.
     #[inline(always)]
-    fn rows_nibbles_s32(self, _x: &[i32], _rows: Rows, _factor: i32, _y: &mut [u8]) -> bool {
-        false
+    fn rows_nibbles_s32(self, rows: NibbleRows<'_>, _factor: i32) -> Option<NibbleRows<'_>> {
+        Some(rows)
     }
 
     /// Packs keys of `width` channels; `packed` has as many words as its user says, and starts as zeros.
     #[inline(always)]
     fn pack_keys_s8(self, keys: &[i8], width: usize, packed: &mut [u32]) {
-        let words = width.div_ceil(KEY_CHANNELS) * (KEY_CHANNELS / 4);
+        let words = width.div_ceil(KEY_CHANNELS).saturating_mul(KEY_CHANNELS / 4);
         pack_rows(keys, width, packed, words, 0);
     }
 

@@ -48,12 +48,13 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// The one that this build's backend reads fastest; on x86 `Wide`, whatever the machine turns out to have.
-    pub const BEST: Self = if cfg!(scrimp_picked = "helium") {
+    /// The one that reads fastest what [`Auto`](super::Auto) runs in this build; with feature `std` on x86 `Wide`, whatever the
+    /// machine turns out to have.
+    pub const BEST: Self = if cfg!(scrimp_layout = "Helium") {
         Self::Helium
-    } else if cfg!(scrimp_picked = "dsp") {
+    } else if cfg!(scrimp_layout = "Dsp") {
         Self::Dsp
-    } else if cfg!(target_arch = "x86_64") {
+    } else if cfg!(scrimp_layout = "Wide") {
         Self::Wide
     } else {
         Self::Rows

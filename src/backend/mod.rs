@@ -45,15 +45,15 @@ mod q_rows;
 mod s8_rows;
 mod scalar;
 mod stable_rows;
-#[cfg(target_arch = "x86_64")]
+#[cfg(scrimp_has = "x86")]
 mod stable_vector;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(any(scrimp_has = "x86", scrimp_has = "neon"))]
 mod vector;
-#[cfg(target_arch = "x86_64")]
+#[cfg(scrimp_has = "x86")]
 mod wide;
 pub(crate) use code_rows::{
-    CodeRows, CodeStep, KEY_CHANNELS, KEY_GROUP, LEAST_MAX, PLAIN, Requantize, VALUE_CHANNELS, VALUE_KEYS, keys_words,
-    values_words,
+    CodeRows, CodeStep, KEY_CHANNELS, KEY_GROUP, LEAST_MAX, NibbleRows, PLAIN, Requantize, VALUE_CHANNELS, VALUE_KEYS,
+    keys_words, values_words,
 };
 pub(crate) use dot_rows::{BiasS16, Codes, Data, DotRows, LayerS8, LayerS16, OutputsS8, OutputsS16, masked, row_term};
 pub use dot_rows::{Format, Layout};
@@ -64,19 +64,19 @@ pub(crate) use s8_rows::{HALF_Q19, Quotient, S8Row, S8Rows, S8Values, Weights};
 pub use scalar::Scalar;
 pub(crate) use stable_rows::StableRows;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(scrimp_has = "x86")]
 mod avx2;
-#[cfg(target_arch = "x86_64")]
+#[cfg(scrimp_has = "x86")]
 pub use avx2::Avx2;
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(scrimp_has = "x86")]
 mod avx512;
-#[cfg(target_arch = "x86_64")]
+#[cfg(scrimp_has = "x86")]
 pub use avx512::{Avx512, Avx512Vnni};
 
-#[cfg(target_arch = "aarch64")]
+#[cfg(scrimp_has = "neon")]
 mod neon;
-#[cfg(target_arch = "aarch64")]
+#[cfg(scrimp_has = "neon")]
 pub use neon::{Neon, NeonDotprod, NeonI8mm};
 
 #[cfg(all(target_arch = "arm", scrimp_has = "helium"))]
@@ -171,18 +171,18 @@ pub struct Auto;
 impl Dispatch for Auto {
     #[inline]
     fn dispatch<K: Kernel>(self, kernel: K) -> K::Output {
-        #[cfg(all(target_arch = "x86_64", any(scrimp_picked = "runtime", scrimp_picked = "avx512")))]
+        #[cfg(all(scrimp_has = "x86", any(scrimp_picked = "runtime", scrimp_picked = "avx512")))]
         if let Some(token) = Avx512::new() {
             return token.dispatch(kernel);
         }
         #[cfg(all(
-            target_arch = "x86_64",
+            scrimp_has = "x86",
             any(scrimp_picked = "runtime", scrimp_picked = "avx512", scrimp_picked = "avx2")
         ))]
         if let Some(token) = Avx2::new() {
             return token.dispatch(kernel);
         }
-        #[cfg(all(target_arch = "aarch64", scrimp_picked = "neon"))]
+        #[cfg(all(scrimp_has = "neon", scrimp_picked = "neon"))]
         return Neon::token().dispatch(kernel);
         #[cfg(all(target_arch = "arm", scrimp_picked = "helium", scrimp_has = "helium"))]
         return Helium::token().dispatch(kernel);
@@ -242,7 +242,7 @@ macro_rules! for_each_backend {
 
 #[doc(hidden)]
 #[macro_export]
-#[cfg(target_arch = "x86_64")]
+#[cfg(scrimp_has = "x86")]
 macro_rules! __for_each_native_backend {
     ($m:ident) => {
         $m!(avx2, $crate::backend::Avx2::new());
@@ -252,7 +252,7 @@ macro_rules! __for_each_native_backend {
 
 #[doc(hidden)]
 #[macro_export]
-#[cfg(target_arch = "aarch64")]
+#[cfg(scrimp_has = "neon")]
 macro_rules! __for_each_native_backend {
     ($m:ident) => {
         $m!(neon, $crate::backend::Neon::new());
@@ -280,8 +280,8 @@ macro_rules! __for_each_native_backend {
 #[doc(hidden)]
 #[macro_export]
 #[cfg(not(any(
-    target_arch = "x86_64",
-    target_arch = "aarch64",
+    scrimp_has = "x86",
+    scrimp_has = "neon",
     all(target_arch = "arm", any(scrimp_has = "helium", scrimp_has = "dsp"))
 )))]
 macro_rules! __for_each_native_backend {
@@ -312,8 +312,8 @@ compile_error!(
 compile_error!(
     "scrimp_backend=\"avx512\" needs x86_64 with target features bmi2, avx512f, avx512bw, avx512dq and avx512vl: add -Ctarget-feature=+bmi2,+avx512f,+avx512bw,+avx512dq,+avx512vl"
 );
-#[cfg(all(scrimp_backend = "neon", not(target_arch = "aarch64")))]
-compile_error!("scrimp_backend=\"neon\" needs target_arch aarch64");
+#[cfg(all(scrimp_backend = "neon", not(scrimp_has = "neon")))]
+compile_error!("scrimp_backend=\"neon\" needs target_arch aarch64 with target feature neon");
 #[cfg(all(scrimp_backend = "helium", not(all(target_arch = "arm", scrimp_has = "helium"))))]
 compile_error!(
     "scrimp_backend=\"helium\" needs a thumbv8m.main target with MVE: add -Ctarget-cpu=cortex-m33 -Ctarget-feature=+mve.fp,+lob"

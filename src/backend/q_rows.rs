@@ -89,7 +89,7 @@ pub(crate) fn shifts(scale: Multiplier) -> (u32, u32) {
 /// `t[i] = offset - (factor x[i] >> 16)` is the exponent of element `i` in units of 2^-22, plus one half.
 #[inline(always)]
 pub(crate) fn exponent_offset(max: i16, factor: i32) -> i32 {
-    (1 << 21) - times_element(-factor, max)
+    (1 << 21) - times_element(factor.wrapping_neg(), max)
 }
 
 /// SMLAWB without the sum.

@@ -53,6 +53,11 @@ impl Log2Scale {
         Some(Self { mantissa: mantissa as u32, shift, short: short(mantissa, shift) })
     }
 
+    /// Whether both are of one unit, as far as results show.
+    pub(crate) const fn is(self, other: Self) -> bool {
+        self.mantissa == other.mantissa && self.shift == other.shift
+    }
+
     /// The factor in units of 2^-38, if that is below 2^31 - 2^22.
     #[inline(always)]
     pub(crate) const fn short(self) -> Option<i32> {

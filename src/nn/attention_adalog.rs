@@ -10,7 +10,7 @@
 use zerocopy::IntoBytes;
 
 use crate::backend::{
-    Auto, Backend, CodeRows, Dispatch, KEY_CHANNELS, Kernel, PLAIN, Requantize, VALUE_CHANNELS, VALUE_KEYS,
+    Auto, Backend, CodeRows, Dispatch, KEY_CHANNELS, Kernel, NibbleRows, PLAIN, Requantize, VALUE_CHANNELS, VALUE_KEYS,
 };
 use crate::error::{Arg, Error, Rule, length};
 use crate::fixedpoint::{Multiplier, rounded_reciprocal};
@@ -99,7 +99,8 @@ impl AttentionAdaLog {
         Ok(Self { codes, product, factor, form, step, zero_point: scales.output_zero_point, most_keys: keys })
     }
 
-    /// Words of scratch for heads of `keys x channels`: the row of logits, its codes, a row of sums, the query.
+    /// Words of scratch for heads of `keys x channels`: the row of logits, its codes, a row of sums, the query;
+    /// `usize::MAX` if they are too many to count.
     #[must_use]
     pub const fn scratch_words(shape: Rows) -> usize {
         scratch_words(PackedValues::padded_keys(shape.rows()), PackedValues::padded_channels(shape.cols()))
@@ -137,7 +138,8 @@ impl AttentionAdaLog {
 /// For numbers of keys and channels that are padded already.
 #[inline(always)]
 const fn scratch_words(keys: usize, channels: usize) -> usize {
-    keys + keys / 8 + channels + channels.div_ceil(KEY_CHANNELS) * (KEY_CHANNELS / 2)
+    let query = channels.div_ceil(KEY_CHANNELS).saturating_mul(KEY_CHANNELS / 2);
+    keys.saturating_add(keys / 8).saturating_add(channels).saturating_add(query)
 }
 
 /// Attention of `queries` over packed keys and values: `y = softmax(q k^T) v` with the softmax as codes.
@@ -204,108 +206,13 @@ pub fn attend_adalog_on<D: Dispatch>(
     y: &mut [i8],
     scratch: &mut [u32],
 ) -> Result<(), Error> {
-    let (keys, width, channels) = (k.shape().rows(), k.shape().cols(), v.shape().cols());
-    let queries = q.len().checked_div(width).unwrap_or(0);
-    let is_whole = keys.is_multiple_of(VALUE_KEYS)
-        && width.is_multiple_of(KEY_CHANNELS)
-        && channels.is_multiple_of(VALUE_CHANNELS);
-    if is_whole
-        && attention.step != 0
-        && matches!(bias, LogitBias::None)
-        && keys <= attention.most_keys
-        && keys == v.shape().rows()
-        && queries > 0
-        && q.len() == queries.wrapping_mul(width)
-        && y.len() == queries.wrapping_mul(channels)
-        && scratch.len() >= scratch_words(keys, if width > channels { width } else { channels })
-        && backend.dispatch(Whole { attention, q, k, v, y: &mut *y, scratch: &mut *scratch })
-    {
-        return Ok(());
-    }
-    attend_rest_on(backend, attention, q, k, v, bias, y, scratch)
+    let plan = Plan::new(attention, q, k, v, bias, y, scratch)?;
+    backend.dispatch(plan)
 }
 
-/// All but [`Whole`]; here every error is found.
-#[inline(never)]
-#[expect(clippy::too_many_arguments, reason = "an attention's")]
-fn attend_rest_on<D: Dispatch>(
-    backend: D,
-    attention: &AttentionAdaLog,
-    q: &[i8],
-    k: &PackedKeys<'_>,
-    v: &PackedValues<'_>,
-    bias: LogitBias<'_>,
-    y: &mut [i8],
-    scratch: &mut [u32],
-) -> Result<(), Error> {
-    let keys = k.shape().rows();
-    if keys > attention.most_keys {
-        return Err(Error::TooLarge { what: Arg::Keys, max: attention.most_keys, got: keys });
-    }
-    length(Arg::Values, keys, v.shape().rows())?;
-    let queries = Rows::new(q.len().checked_div(k.shape().cols()).unwrap_or(0), keys)?;
-    length(Arg::Queries, queries.rows().saturating_mul(k.shape().cols()), q.len())?;
-    length(Arg::Y, queries.rows().saturating_mul(v.shape().cols()), y.len())?;
-    bias.check(queries)?;
-    let wider = if k.shape().cols() > v.shape().cols() { k.shape() } else { v.shape() };
-    let (want, got) = (AttentionAdaLog::scratch_words(wider), scratch.len());
-    let scratch = scratch.get_mut(..want).ok_or(Error::Length { what: Arg::Scratch, want, got })?;
-    // Two kernels, so that what one form needs is not prepared for the other.
-    match attention.form {
-        CodeForm::Anchored => backend.dispatch(Attend::<false> { attention, q, k, v, bias, y, scratch }),
-        CodeForm::Normalized => backend.dispatch(Attend::<true> { attention, q, k, v, bias, y, scratch }),
-    }
-}
-
-/// Rows of anchored codes without a bias, for heads in which nothing needs padding.
-struct Whole<'a> {
-    attention: &'a AttentionAdaLog,
-    q: &'a [i8],
-    k: &'a PackedKeys<'a>,
-    v: &'a PackedValues<'a>,
-    y: &'a mut [i8],
-    scratch: &'a mut [u32],
-}
-
-impl Kernel for Whole<'_> {
-    /// Whether it was done; if not, `y` is untouched.
-    type Output = bool;
-
-    #[inline(always)]
-    fn eval<B: Backend>(self, b: B) -> bool {
-        let Self { attention, q, k, v, y, scratch } = self;
-        let layout = <B as CodeRows>::LAYOUT;
-        let (Ok(key_words), Ok(value_words)) = (k.for_layout(layout), v.for_layout(layout)) else { return false };
-        // Portable bodies gain nothing by it.
-        if layout == PLAIN {
-            return false;
-        }
-        let (keys, channels) = (k.shape().rows(), v.shape().cols());
-        let Ok(one_row) = Rows::one(keys) else { return false };
-        let (row, rest) = scratch.split_at_mut_checked(keys).unwrap_or_default();
-        let (codes, rest) = rest.split_at_mut_checked(keys / 8).unwrap_or_default();
-        let (sums, spare) = rest.split_at_mut_checked(channels).unwrap_or_default();
-        let sums: &mut [i32] = zerocopy::transmute_mut!(sums);
-        let codes = codes.as_mut_bytes();
-        let (mut q, mut y) = (q, y);
-        while let (Some((one, next)), Some((to, rest))) =
-            (q.split_at_checked(k.shape().cols()), y.split_at_mut_checked(channels))
-        {
-            let logits: &mut [i32] = zerocopy::transmute_mut!(&mut *row);
-            b.logits_s8(one, key_words, logits, spare);
-            if !b.rows_nibbles_s32(logits, one_row, attention.step, codes) {
-                return false; // known by the lengths, so in the first row
-            }
-            // The logits are done with: their place is scratch.
-            let sum = b.product_nibbles(codes, value_words, attention.product.table(), sums, row);
-            b.requantize_s8(sums, attention.requantize(sum), to);
-            (q, y) = (next, rest);
-        }
-        true
-    }
-}
-
-struct Attend<'a, const NORMALIZED: bool> {
+/// An attention whose every length was checked: rows of queries, as many of outputs, keys and values in one number, a bias for
+/// them, and all the scratch it takes.
+struct Plan<'a> {
     attention: &'a AttentionAdaLog,
     q: &'a [i8],
     k: &'a PackedKeys<'a>,
@@ -315,14 +222,52 @@ struct Attend<'a, const NORMALIZED: bool> {
     scratch: &'a mut [u32],
 }
 
-impl<const NORMALIZED: bool> Kernel for Attend<'_, NORMALIZED> {
-    type Output = Result<(), Error>;
-
+impl<'a> Plan<'a> {
     #[inline(always)]
-    fn eval<B: Backend>(self, b: B) -> Result<(), Error> {
-        let Self { attention, q, k, v, bias, y, scratch } = self;
-        let key_words = k.for_layout(<B as CodeRows>::LAYOUT)?;
-        let value_words = v.for_layout(<B as CodeRows>::LAYOUT)?;
+    fn new(
+        attention: &'a AttentionAdaLog,
+        q: &'a [i8],
+        k: &'a PackedKeys<'a>,
+        v: &'a PackedValues<'a>,
+        bias: LogitBias<'a>,
+        y: &'a mut [i8],
+        scratch: &'a mut [u32],
+    ) -> Result<Self, Error> {
+        let keys = k.shape().rows();
+        if keys > attention.most_keys {
+            return Err(Error::TooLarge { what: Arg::Keys, max: attention.most_keys, got: keys });
+        }
+        length(Arg::Values, keys, v.shape().rows())?;
+        let queries = Rows::new(q.len().checked_div(k.shape().cols()).unwrap_or(0), keys)?;
+        length(Arg::Queries, queries.rows().saturating_mul(k.shape().cols()), q.len())?;
+        length(Arg::Y, queries.rows().saturating_mul(v.shape().cols()), y.len())?;
+        bias.check(queries)?;
+        let wider = if k.shape().cols() > v.shape().cols() { k.shape() } else { v.shape() };
+        let (want, got) = (AttentionAdaLog::scratch_words(wider), scratch.len());
+        let scratch = scratch.get_mut(..want).ok_or(Error::Length { what: Arg::Scratch, want, got })?;
+        Ok(Self { attention, q, k, v, bias, y, scratch })
+    }
+
+    /// Whether nothing needs padding, and codes are anchored, without a bias.
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        self.k.shape().rows().is_multiple_of(VALUE_KEYS)
+            && self.k.shape().cols().is_multiple_of(KEY_CHANNELS)
+            && self.v.shape().cols().is_multiple_of(VALUE_CHANNELS)
+            && self.attention.step != 0
+            && matches!(self.bias, LogitBias::None)
+    }
+
+    /// Every query: its logits, which `encode` makes codes of, their product with the values, and the output.
+    #[inline(always)]
+    fn each_query<B: Backend>(
+        self,
+        b: B,
+        key_words: &[u32],
+        value_words: &[u32],
+        mut encode: impl FnMut(usize, &mut [i32], &mut [u8]),
+    ) {
+        let Self { attention, q, k, v, y, scratch, .. } = self;
         let (keys, padded) = (k.shape().rows(), PackedValues::padded_keys(k.shape().rows()));
         let channels = PackedValues::padded_channels(v.shape().cols());
         let (row, rest) = scratch.split_at_mut_checked(padded).unwrap_or_default();
@@ -337,26 +282,77 @@ impl<const NORMALIZED: bool> Kernel for Attend<'_, NORMALIZED> {
         while let (Some((one, next)), Some((to, rest))) =
             (q.split_at_checked(k.shape().cols()), y.split_at_mut_checked(v.shape().cols()))
         {
-            if one.is_empty() {
-                break;
-            }
             let logits: &mut [i32] = zerocopy::transmute_mut!(&mut *row);
             b.logits_s8(one, key_words, logits.get_mut(..k.padded()).unwrap_or_default(), spare);
-            let logits = logits.get_mut(..keys).unwrap_or_default();
-            bias.row(query, keys).apply_to(logits);
-            let packed = codes.get_mut(..keys.div_ceil(2)).unwrap_or_default();
-            if NORMALIZED {
-                attention.codes.any_nibbles_on(b, logits, packed);
-            } else {
-                let row = Rows::one(keys).ok().filter(|_| attention.step != 0);
-                if !row.is_some_and(|row| b.rows_nibbles_s32(logits, row, attention.step, packed)) {
-                    attention.codes.nibbles_on(b, logits, packed);
-                }
-            }
+            encode(query, logits.get_mut(..keys).unwrap_or_default(), codes);
             // The logits are done with: their place is scratch.
             let sum = b.product_nibbles(codes, value_words, attention.product.table(), sums, row);
             b.requantize_s8(sums, attention.requantize(sum), to);
             (q, y, query) = (next, rest, query + 1);
+        }
+    }
+
+    /// Codes of any form, with a bias or without. Apart on a core, so that what it needs is not prepared for plain heads; two
+    /// functions, so that neither is what one form needs for the other.
+    #[cfg_attr(target_arch = "arm", inline(never))]
+    #[cfg_attr(not(target_arch = "arm"), inline(always))]
+    fn any_form<B: Backend, const NORMALIZED: bool>(self, b: B, key_words: &[u32], value_words: &[u32]) {
+        let (attention, bias, keys) = (self.attention, self.bias, self.k.shape().rows());
+        self.each_query(
+            b,
+            key_words,
+            value_words,
+            #[inline(always)]
+            |query, logits, codes| {
+                bias.row(query, keys).apply_to(logits);
+                if NORMALIZED {
+                    let codes = codes.get_mut(..keys.div_ceil(2)).unwrap_or_default();
+                    attention.codes.any_nibbles_on(b, logits, codes);
+                } else {
+                    attention.anchored(b, logits, codes);
+                }
+            },
+        );
+    }
+}
+
+impl AttentionAdaLog {
+    /// One row of anchored codes, by the backend's loop over rows if there is one.
+    #[inline(always)]
+    fn anchored<B: Backend>(&self, b: B, logits: &[i32], codes: &mut [u8]) {
+        let row = if self.step == 0 { None } else { NibbleRows::one(logits, codes) };
+        match row {
+            Some(row) => {
+                if let Some(row) = b.rows_nibbles_s32(row, self.step) {
+                    self.codes.row_by_row(b, row);
+                }
+            }
+            None => self.codes.nibbles_on(b, logits, codes.get_mut(..logits.len().div_ceil(2)).unwrap_or_default()),
+        }
+    }
+}
+
+impl Kernel for Plan<'_> {
+    type Output = Result<(), Error>;
+
+    #[inline(always)]
+    fn eval<B: Backend>(self, b: B) -> Result<(), Error> {
+        let layout = <B as CodeRows>::LAYOUT;
+        let (key_words, value_words) = (self.k.for_layout(layout)?, self.v.for_layout(layout)?);
+        let attention = self.attention;
+        // Portable bodies gain nothing by it.
+        if layout != PLAIN && self.is_plain() {
+            self.each_query(
+                b,
+                key_words,
+                value_words,
+                #[inline(always)]
+                |_, logits, codes| attention.anchored(b, logits, codes),
+            );
+        } else if matches!(attention.form, CodeForm::Normalized) {
+            self.any_form::<B, true>(b, key_words, value_words);
+        } else {
+            self.any_form::<B, false>(b, key_words, value_words);
         }
         Ok(())
     }

@@ -180,8 +180,15 @@ impl FixedCodec {
             // The first that is beyond, or the edge itself if it does not belong here.
             let first = real::ceil(steps);
             let is_exact = (first as f64).to_bits() == steps.to_bits();
-            let below = if is_exact && is_upper { first } else { first - 1 };
-            last[j as usize - 1] = if below > u32::MAX as i64 { u32::MAX } else { below as u32 };
+            let below = if is_exact && is_upper { first } else { first.saturating_sub(1) };
+            // An edge below the first step leaves 0, which has the zero symbol in any case.
+            last[j as usize - 1] = if below > u32::MAX as i64 {
+                u32::MAX
+            } else if below < 0 {
+                0
+            } else {
+                below as u32
+            };
             j += 1;
         }
         Ok(Self { ladder: Ladder { last, codes: grid.codes() } })

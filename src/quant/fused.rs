@@ -15,13 +15,10 @@ use super::bias::{LogitBias, MASKED};
 use super::grid::Symbols;
 use super::log_sum::LogSum;
 use super::pack::{packed_len, stream};
-use crate::backend::{Auto, Backend, CodeStep, Dispatch, Kernel, LEAST_MAX};
+use crate::backend::{Auto, Backend, CodeStep, Dispatch, Kernel, LEAST_MAX, NibbleRows};
 use crate::error::{Arg, Error, Rule, length};
 use crate::math::real;
 use crate::shape::Rows;
-
-/// The longest row: the sum of exponentials has room for this many.
-const MOST_COLS: usize = 65_536;
 
 /// The largest distance that a code may need, so that every distance of a masked logit is far beyond.
 const MOST_DISTANCE: f64 = (1u32 << 29) as f64;
@@ -151,20 +148,11 @@ impl<const N: usize> LogitCodes<N> {
     /// # Errors
     /// As [`LogitCodes::run`].
     pub fn run_on<D: Dispatch>(&self, backend: D, logits: &[i32], codes: &mut [u8], rows: Rows) -> Result<(), Error> {
-        if self.is_plain && backend.dispatch(Whole { factor: self.step.factor, logits, y: &mut *codes, rows }) {
-            return Ok(());
-        }
-        self.run_rest_on(backend, logits, codes, rows)
-    }
-
-    /// Apart, so that what it needs is not prepared for the other path.
-    #[inline(never)]
-    fn run_rest_on<D: Dispatch>(&self, backend: D, logits: &[i32], codes: &mut [u8], rows: Rows) -> Result<(), Error> {
         if !self.is_plain {
             return self.run_biased_on(backend, logits, LogitBias::None, codes, rows);
         }
-        self.check(logits.len(), codes.len(), rows)?;
-        backend.dispatch(Nibbles { codes: self, logits, y: codes, cols: rows.cols() });
+        let rows = NibbleRows::new(logits, rows, codes)?;
+        backend.dispatch(Plain { codes: self, rows });
         Ok(())
     }
 
@@ -224,8 +212,8 @@ impl<const N: usize> LogitCodes<N> {
 
     #[inline(always)]
     fn check(&self, logits: usize, codes: usize, rows: Rows) -> Result<(), Error> {
-        if rows.cols() > MOST_COLS {
-            return Err(Error::TooLarge { what: Arg::Cols, max: MOST_COLS, got: rows.cols() });
+        if rows.cols() > NibbleRows::MOST_COLS {
+            return Err(Error::TooLarge { what: Arg::Cols, max: NibbleRows::MOST_COLS, got: rows.cols() });
         }
         rows.check(Arg::X, logits)?;
         // No more bytes than logits, so this cannot overflow.
@@ -281,6 +269,16 @@ impl<const N: usize> LogitCodes<N> {
         if max < LEAST_MAX {
             self.rare_nibbles(logits, max, y);
         }
+    }
+
+    /// Rows for which the backend has no loop: apart on a core, so that what it needs is not prepared for the others.
+    #[cfg_attr(target_arch = "arm", inline(never))]
+    #[cfg_attr(not(target_arch = "arm"), inline(always))]
+    pub(crate) fn row_by_row<B: Backend>(&self, b: B, rows: NibbleRows<'_>) {
+        rows.for_each(
+            #[inline(always)]
+            |row, to| self.nibbles_on(b, row, to),
+        );
     }
 
     /// Apart, so that what it needs is not prepared in every call.
@@ -346,46 +344,19 @@ const fn fit(kappa: f64, first: &[u32], codes: u32) -> (CodeStep, bool) {
     (CodeStep { factor: factor as i32, shift }, is_exact)
 }
 
-/// Rows for which the backend has one loop.
-struct Whole<'a> {
-    factor: i32,
-    logits: &'a [i32],
-    y: &'a mut [u8],
-    rows: Rows,
-}
-
-impl Kernel for Whole<'_> {
-    /// Whether it was done.
-    type Output = bool;
-
-    #[inline(always)]
-    fn eval<B: Backend>(self, b: B) -> bool {
-        b.rows_nibbles_s32(self.logits, self.rows, self.factor, self.y)
-    }
-}
-
-struct Nibbles<'a, const N: usize> {
+/// Anchored codes of 4 bits by multiplication.
+struct Plain<'a, const N: usize> {
     codes: &'a LogitCodes<N>,
-    logits: &'a [i32],
-    y: &'a mut [u8],
-    cols: usize,
+    rows: NibbleRows<'a>,
 }
 
-impl<const N: usize> Kernel for Nibbles<'_, N> {
+impl<const N: usize> Kernel for Plain<'_, N> {
     type Output = ();
 
     #[inline(always)]
     fn eval<B: Backend>(self, b: B) {
-        let bytes = self.cols.div_ceil(2);
-        let (mut logits, mut y) = (self.logits, self.y);
-        while let (Some((row, next)), Some((to, rest))) =
-            (logits.split_at_checked(self.cols), y.split_at_mut_checked(bytes))
-        {
-            if row.is_empty() {
-                return;
-            }
-            self.codes.nibbles_on(b, row, to);
-            (logits, y) = (next, rest);
+        if let Some(rows) = b.rows_nibbles_s32(self.rows, self.codes.step.factor) {
+            self.codes.row_by_row(b, rows);
         }
     }
 }

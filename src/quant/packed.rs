@@ -71,7 +71,7 @@ impl<'a> PackedKeys<'a> {
 
     /// Keys with those that pad them.
     pub(crate) const fn padded(&self) -> usize {
-        self.shape.rows().div_ceil(KEY_GROUP) * KEY_GROUP
+        self.shape.rows().div_ceil(KEY_GROUP).saturating_mul(KEY_GROUP)
     }
 
     /// The words, if this backend can read them.
@@ -126,12 +126,12 @@ impl<'a> PackedValues<'a> {
 
     /// Keys with those that pad them.
     pub(crate) const fn padded_keys(keys: usize) -> usize {
-        keys.div_ceil(VALUE_KEYS) * VALUE_KEYS
+        keys.div_ceil(VALUE_KEYS).saturating_mul(VALUE_KEYS)
     }
 
     /// Channels with those that pad them.
     pub(crate) const fn padded_channels(channels: usize) -> usize {
-        channels.div_ceil(VALUE_CHANNELS) * VALUE_CHANNELS
+        channels.div_ceil(VALUE_CHANNELS).saturating_mul(VALUE_CHANNELS)
     }
 
     /// The words, if this backend can read them.

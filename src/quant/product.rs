@@ -250,12 +250,12 @@ impl<const N: usize> CodeProduct<N> {
 }
 
 impl CodeProduct<16> {
-    /// Words of scratch of [`CodeProduct::run_packed`].
+    /// Words of scratch of [`CodeProduct::run_packed`]; `usize::MAX` if they are too many to count.
     #[must_use]
     pub const fn scratch_words(values: Rows) -> usize {
         // Codes, weights and a row of sums, all padded.
         let keys = PackedValues::padded_keys(values.rows());
-        keys / 8 + keys / 2 + PackedValues::padded_channels(values.cols())
+        (keys / 8 + keys / 2).saturating_add(PackedValues::padded_channels(values.cols()))
     }
 
     /// The product with packed values, of 4-bit codes.
@@ -287,31 +287,6 @@ impl CodeProduct<16> {
         y: &mut [i32],
         scratch: &mut [u32],
     ) -> Result<(), Error> {
-        let (keys, width) = (v.shape().rows(), v.shape().cols());
-        // One query for which nothing needs padding; all else is apart, where also every error is found.
-        let is_one = 2 * codes.len() == keys && y.len() == width;
-        let is_whole = keys.is_multiple_of(VALUE_KEYS) && width.is_multiple_of(VALUE_CHANNELS);
-        if is_one
-            && is_whole
-            && self.bits == 4
-            && keys <= self.most_keys
-            && scratch.len() >= keys / 8 + keys / 2 + width
-            && backend.dispatch(One { product: self, codes, v, y: &mut *y, scratch: &mut *scratch })
-        {
-            return Ok(());
-        }
-        self.run_rest_on(backend, codes, v, y, scratch)
-    }
-
-    #[inline(never)]
-    fn run_rest_on<D: Dispatch>(
-        &self,
-        backend: D,
-        codes: &[u8],
-        v: &PackedValues<'_>,
-        y: &mut [i32],
-        scratch: &mut [u32],
-    ) -> Result<(), Error> {
         if self.bits != 4 {
             return Err(Error::Config { what: Rule::Bits });
         }
@@ -322,9 +297,6 @@ impl CodeProduct<16> {
         let want = Self::scratch_words(v.shape());
         let got = scratch.len();
         let scratch = scratch.get_mut(..want).ok_or(Error::Length { what: Arg::Scratch, want, got })?;
-        if keys.is_multiple_of(VALUE_KEYS) && width.is_multiple_of(VALUE_CHANNELS) {
-            return backend.dispatch(Whole { product: self, codes, v, y, scratch });
-        }
         backend.dispatch(Packed { product: self, codes, v, y, scratch })
     }
 
@@ -404,52 +376,7 @@ impl<const N: usize> CodeProduct<N> {
     }
 }
 
-/// One query for which nothing needs padding.
-struct One<'a> {
-    product: &'a CodeProduct<16>,
-    codes: &'a [u8],
-    v: &'a PackedValues<'a>,
-    y: &'a mut [i32],
-    scratch: &'a mut [u32],
-}
-
-impl Kernel for One<'_> {
-    /// Whether it was done: not if the values are another backend's.
-    type Output = bool;
-
-    #[inline(always)]
-    fn eval<B: Backend>(self, b: B) -> bool {
-        let Self { product, codes, v, y, scratch } = self;
-        let Ok(words) = v.for_layout(<B as CodeRows>::LAYOUT) else { return false };
-        product.row_on(b, codes, words, y, scratch);
-        true
-    }
-}
-
-/// As [`Packed`], where nothing needs padding.
-struct Whole<'a> {
-    product: &'a CodeProduct<16>,
-    codes: &'a [u8],
-    v: &'a PackedValues<'a>,
-    y: &'a mut [i32],
-    scratch: &'a mut [u32],
-}
-
-impl Kernel for Whole<'_> {
-    type Output = Result<(), Error>;
-
-    #[inline(always)]
-    fn eval<B: Backend>(self, b: B) -> Result<(), Error> {
-        let Self { product, codes, v, y, scratch } = self;
-        let words = v.for_layout(<B as CodeRows>::LAYOUT)?;
-        let (bytes, width) = (v.shape().rows() / 2, v.shape().cols());
-        for (row, to) in codes.chunks_exact(bytes.max(1)).zip(y.chunks_exact_mut(width.max(1))) {
-            product.row_on(b, row, words, to, scratch);
-        }
-        Ok(())
-    }
-}
-
+/// A product with packed values, checked: rows of codes for all keys, as many rows of sums, and all the scratch it takes.
 struct Packed<'a> {
     product: &'a CodeProduct<16>,
     codes: &'a [u8],
@@ -463,9 +390,31 @@ impl Kernel for Packed<'_> {
 
     #[inline(always)]
     fn eval<B: Backend>(self, b: B) -> Result<(), Error> {
+        let words = self.v.for_layout(<B as CodeRows>::LAYOUT)?;
+        let (keys, width) = (self.v.shape().rows(), self.v.shape().cols());
+        if !keys.is_multiple_of(VALUE_KEYS) || !width.is_multiple_of(VALUE_CHANNELS) {
+            self.padded(b, words);
+            return Ok(());
+        }
+        let Self { product, mut codes, mut y, scratch, .. } = self;
+        while let (Some((row, next)), Some((to, rest))) =
+            (codes.split_at_checked(keys / 2), y.split_at_mut_checked(width))
+        {
+            product.row_on(b, row, words, to, scratch);
+            (codes, y) = (next, rest);
+        }
+        Ok(())
+    }
+}
+
+impl Packed<'_> {
+    /// With codes and sums copied to where there is room for what pads them. Apart on a core, so that what it needs is not prepared
+    /// for others.
+    #[cfg_attr(target_arch = "arm", inline(never))]
+    #[cfg_attr(not(target_arch = "arm"), inline(always))]
+    fn padded<B: Backend>(self, b: B, words: &[u32]) {
         use zerocopy::IntoBytes;
         let Self { product, codes, v, y, scratch } = self;
-        let words = v.for_layout(<B as CodeRows>::LAYOUT)?;
         let (keys, width) = (v.shape().rows(), v.shape().cols());
         let padded = PackedValues::padded_keys(keys);
         let (held, rest) = scratch.split_at_mut_checked(padded / 8).unwrap_or_default();
@@ -485,6 +434,5 @@ impl Kernel for Packed<'_> {
                 *y = sum.wrapping_sub(offset);
             }
         }
-        Ok(())
     }
 }

@@ -7,7 +7,7 @@
 
 use super::SoftmaxQ;
 use crate::backend::InOut;
-use crate::error::{Arg, Error, length};
+use crate::error::{Arg, Error, Rule, length};
 use crate::fixedpoint::{Log2Scale, Logit, Probability, reciprocal};
 
 /// Extra bits of the sum below those of an exponential.
@@ -30,7 +30,7 @@ const NOTHING: i64 = i64::MIN / 2;
 /// state.push(&front);
 /// let mut other = OnlineQ::new(&SOFTMAX);
 /// other.push(&back);
-/// state.merge(&other);
+/// state.merge(&other)?;
 /// let mut y = [0u16; 2];
 /// state.write(&front, &mut y)?;
 /// assert_eq!(y, [43_597, 16_039]); // 65536 * 0.6652, 65536 * 0.2447
@@ -62,8 +62,15 @@ impl OnlineQ {
     }
 
     /// Adds what another state of the same format has summed.
-    pub const fn merge(&mut self, other: &Self) {
+    ///
+    /// # Errors
+    /// `Error::Config` if the other state is of logits with another unit; this one is then untouched.
+    pub const fn merge(&mut self, other: &Self) -> Result<(), Error> {
+        if !self.scale.is(other.scale) {
+            return Err(Error::Config { what: Rule::Scale });
+        }
         self.add(other.sum, other.exponent);
+        Ok(())
     }
 
     /// The share of each element: `y[i] = exp(unit x[i]) / Σ_j exp(unit x_j)`, the sum over all that was pushed. What was not

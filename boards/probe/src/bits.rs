@@ -14,67 +14,76 @@ use scrimp::nn::{
     RequantTable,
 };
 
-use crate::{on_each_backend, slice, slice_mut};
+use crate::any::{any, slice, slice_mut, values};
+use crate::on_each_backend;
 
 pub(crate) fn calls() {
     codes();
     weights();
     governor();
-    let scale = black_box(Multiplier { mantissa: 1 << 30, shift: -3 });
-    black_box(requantize(black_box(5), scale, black_box(Rounding::Single)));
-    black_box(requantize_s64(black_box(5), scale));
+    let scale = any(Multiplier { mantissa: 1 << 30, shift: -3 });
+    black_box(requantize(any(5), scale, any(Rounding::Single)));
+    black_box(requantize_s64(any(5), scale));
     on_each_backend!(on);
     let (mut y, mut sums, mut wide) = ([0; 8], [0; 8], [0; 8]);
     with_layer(&mut |layer| {
-        let _ = black_box(LinearS8::run(layer, slice(&[1; 8]), slice_mut(&mut y), black_box(2)));
-        let _ = black_box(LinearS8::sums(layer, slice(&[1; 8]), slice_mut(&mut sums), black_box(2)));
-        let _ = black_box(LinearS8::refine(layer, slice(&[1; 8]), slice_mut(&mut sums), black_box(2)));
-        let _ = black_box(LinearS8::finish(layer, slice(&sums), slice_mut(&mut y), black_box(2)));
+        let _ = black_box(LinearS8::run(layer, values!([1; 8]), slice_mut(&mut y), any(2)));
+        let _ = black_box(LinearS8::sums(layer, values!([1; 8]), slice_mut(&mut sums), any(2)));
+        let _ = black_box(LinearS8::refine(layer, values!([1; 8]), slice_mut(&mut sums), any(2)));
+        let _ = black_box(LinearS8::finish(layer, slice(&sums), slice_mut(&mut y), any(2)));
     });
-    if let Some(layer) = layer_s16() {
-        let _ = black_box(LinearS16::run(&layer, slice(&[1; 8]), slice_mut(&mut wide), black_box(2)));
-        black_box(LinearS16::width(&layer));
-        let _ = black_box(LinearS16::with_width(layer, black_box(Width::W4)));
-    }
+    with_layer_s16(&mut |layer| {
+        let _ = black_box(LinearS16::run(layer, values!([1; 8]), slice_mut(&mut wide), any(2)));
+        black_box(LinearS16::width(layer));
+        let _ = black_box(LinearS16::with_width(*layer, any(Width::W4)));
+    });
     if let Some(layer) = dynamic() {
-        let _ = black_box(DynamicLinearS8::run(&layer, slice(&[1; 4]), slice(&[1; 4]), slice_mut(&mut y)));
+        let _ = black_box(DynamicLinearS8::run(&layer, values!([1; 4]), values!([1; 4]), slice_mut(&mut y)));
     }
     if let Some((product, product_s16, shape)) = products() {
         black_box(BatchShape::output(&shape));
-        let _ = black_box(BatchMatMulS8::run(&product, slice(&[1; 4]), slice(&[1; 4]), slice_mut(&mut y), &shape));
-        let _ =
-            black_box(BatchMatMulS16::run(&product_s16, slice(&[1; 4]), slice(&[1; 4]), slice_mut(&mut wide), &shape));
+        let _ = black_box(BatchMatMulS8::run(&product, values!([1; 4]), values!([1; 4]), slice_mut(&mut y), &shape));
+        let _ = black_box(BatchMatMulS16::run(
+            &product_s16,
+            values!([1; 4]),
+            values!([1; 4]),
+            slice_mut(&mut wide),
+            &shape,
+        ));
     }
 }
 
 fn codes() {
-    let width = black_box(Width::W4);
-    black_box(Width::from_bits(black_box(3)));
+    let width = any(Width::W4);
+    black_box(Width::from_bits(any(3)));
     black_box((Width::bits(width), Width::dropped(width)));
-    black_box((double_round(black_box(5), width), double_round_masked(black_box(5), width)));
-    black_box((nest(black_box(5)), unnest(black_box(5), black_box(5), width)));
+    black_box((double_round(any(5), width), double_round_masked(any(5), width)));
+    black_box((nest(any(5)), unnest(any(5), any(5), width)));
     let (mut high, mut low) = ([0; 4], [0; 4]);
-    let _ = black_box(nest_planes(slice(&[1; 8]), slice_mut(&mut high), slice_mut(&mut low)));
-    let _ = black_box(pack_s4(slice(&[1; 8]), slice_mut(&mut high)));
+    let _ = black_box(nest_planes(values!([1; 8]), slice_mut(&mut high), slice_mut(&mut low)));
+    let _ = black_box(pack_s4(values!([1; 8]), slice_mut(&mut high)));
 }
 
 fn weights() {
-    let Ok(shape) = Rows::new(black_box(2), black_box(4)) else { return };
-    let (format, layout, width) = black_box((Format::Raw8, Layout::BEST, Width::W4));
+    let Ok(shape) = Rows::new(any(2), any(4)) else { return };
+    let (format, layout, width) = (any(Format::Raw8), any(Layout::BEST), any(Width::W4));
     black_box(packed_words(format, layout, shape));
     let (mut ram, mut words, mut low) = ([0; 8], [0; 128], [0; 64]);
+    values!(let codes = [1; 8]);
+    values!(let high = [1; 4]);
+    values!(let packed = [1; 128]);
     let views = [
-        Weights::s8(slice(&[1; 8]), shape),
-        Weights::raw8(slice(&[1; 8]), shape),
-        Weights::s4(slice(&[1; 4]), shape),
-        Weights::nest(slice(&[1; 4]), slice(&[1; 4]), shape),
-        Weights::packed(format, layout, slice(&[1; 128]), slice(&[]), shape),
+        Weights::s8(codes, shape),
+        Weights::raw8(codes, shape),
+        Weights::s4(high, shape),
+        Weights::nest(high, high, shape),
+        Weights::packed(format, layout, packed, slice(&[]), shape),
     ];
     for weights in views.into_iter().flatten() {
         black_box((Weights::shape(&weights), Weights::format(&weights), Weights::layout(&weights)));
         black_box((Weights::has(&weights, width), Weights::bytes_read(&weights, width)));
-        black_box(Weights::code(&weights, width, black_box(1), black_box(1)));
-        black_box(Weights::sum(&weights, width, black_box(1)));
+        black_box(Weights::code(&weights, width, any(1), any(1)));
+        black_box(Weights::sum(&weights, width, any(1)));
         let _ = black_box(Weights::switch_into(&weights, width, slice_mut(&mut ram)));
         let (words, low) = (slice_mut(&mut words), slice_mut(&mut low));
         let _ = black_box(Weights::pack_into(&weights, format, layout, width, words, low));
@@ -82,64 +91,75 @@ fn weights() {
 }
 
 fn governor() {
-    let cost = black_box(Cost { cycles: 100, bytes: 10, energy: 0 });
+    let cost = any(Cost { cycles: 100, bytes: 10, energy: 0 });
     let costs = [cost];
-    let steps = black_box([Step { layer: 0, from: Width::W8, to: Width::W4, saved: cost }]);
-    let ladder = Ladder::new(slice(&[Width::W8]), cost, slice(&steps));
-    let pareto = Pareto::new(black_box(1), slice(&[Width::W8]), slice(&costs));
+    let steps = any([Step { layer: 0, from: Width::W8, to: Width::W4, saved: cost }]);
+    values!(let top = [Width::W8]);
+    let ladder = Ladder::new(top, cost, slice(&steps));
+    let pareto = Pareto::new(any(1), top, slice(&costs));
     let governors = [ladder.map(Governor::with_ladder), pareto.map(Governor::with_pareto)];
     for mut governor in governors.into_iter().flatten() {
-        black_box(Governor::width(&governor, black_box(0)));
+        black_box(Governor::width(&governor, any(0)));
         black_box((Governor::cost(&governor), Governor::position(&governor)));
-        black_box(Governor::choose(&mut governor, cost));
+        black_box(Governor::choose(&mut governor, any(cost)));
         black_box(Governor::step_down(&mut governor));
         black_box(Governor::step_up(&mut governor));
-        Governor::measured_cycles(&mut governor, black_box(90));
-        Governor::measured_energy(&mut governor, black_box(90));
+        Governor::measured_cycles(&mut governor, any(90));
+        Governor::measured_energy(&mut governor, any(90));
     }
 }
 
 /// A layer of two outputs and four inputs.
 fn with_layer(call: &mut dyn FnMut(&LinearS8<'_>)) {
-    let Ok(shape) = Rows::new(black_box(2), black_box(4)) else { return };
-    let Ok(weights) = Weights::nest(slice(&[1; 4]), slice(&[1; 4]), shape) else { return };
-    let quant = black_box(QuantS8::default());
-    let scale = black_box([Multiplier { mantissa: 1 << 30, shift: -3 }]);
-    let width = black_box(Width::W4);
+    let Ok(shape) = Rows::new(any(2), any(4)) else { return };
+    values!(let plane = [1; 4]);
+    let Ok(weights) = Weights::nest(plane, plane, shape) else { return };
+    let quant = any(QuantS8::default());
+    let scale = any([Multiplier { mantissa: 1 << 30, shift: -3 }]);
+    let width = any(Width::W4);
     let (mut bias, mut mantissa, mut shift) = ([0; 2], [0; 2], [0; 2]);
     let tables = (slice_mut(&mut bias), slice_mut(&mut mantissa), slice_mut(&mut shift));
     let built = Requant::build(tables, &weights, width, &quant, slice(&[]), &scale);
     let table = RequantTable::<2>::new(&weights, width, &quant, slice(&[]), &scale);
-    let ready = Requant::new(slice(&[1; 2]), slice(&[1; 2]), slice(&[-1; 2]));
+    values!(let ready_bias = [1; 2]);
+    values!(let ready_mantissa = [1; 2]);
+    values!(let ready_shift = [-1; 2]);
+    let ready = Requant::new(ready_bias, ready_mantissa, ready_shift);
     let (Ok(built), Ok(table), Ok(ready)) = (built, table, ready) else { return };
     black_box(Requant::outputs(&built));
     let widths = [(width, built), (Width::W8, RequantTable::by_ref(&table)), (Width::W2, ready)];
     let Ok(mut layer) = LinearS8::new(weights, slice(&widths), quant) else { return };
     black_box((LinearS8::width(&layer), LinearS8::weights(&layer)));
-    let _ = black_box(LinearS8::set_width(&mut layer, black_box(Width::W8)));
-    let _ = black_box(LinearS8::with_width(layer, black_box(Width::W8)));
+    let _ = black_box(LinearS8::set_width(&mut layer, any(Width::W8)));
+    let _ = black_box(LinearS8::with_width(layer, any(Width::W8)));
     call(&layer);
 }
 
-fn layer_s16() -> Option<LinearS16<'static>> {
-    static WIDTHS: [(Width, RequantS16<'static>); 1] =
-        [(Width::W8, scrimp::expect!(RequantS16::new(&[0; 2], &[1; 2], &[-1; 2])))];
-    let shape = Rows::new(black_box(2), black_box(4)).ok()?;
-    let _ = black_box(RequantS16::new(slice(&[1; 2]), slice(&[1; 2]), slice(&[-1; 2])));
-    let weights = Weights::raw8(slice(&[1; 8]), shape).ok()?;
-    LinearS16::new(weights, slice(&WIDTHS), black_box(-5), black_box(5)).ok()
+/// A layer on 16 bits of two outputs and four inputs.
+fn with_layer_s16(call: &mut dyn FnMut(&LinearS16<'_>)) {
+    let Ok(shape) = Rows::new(any(2), any(4)) else { return };
+    values!(let bias = [1; 2]);
+    values!(let mantissa = [1; 2]);
+    values!(let shift = [-1; 2]);
+    let Ok(requant) = RequantS16::new(bias, mantissa, shift) else { return };
+    let widths = [(any(Width::W8), requant), (Width::W4, requant)];
+    values!(let codes = [1; 8]);
+    let Ok(weights) = Weights::raw8(codes, shape) else { return };
+    if let Ok(layer) = LinearS16::new(weights, slice(&widths), any(-5), any(5)) {
+        call(&layer);
+    }
 }
 
 fn products() -> Option<(BatchMatMulS8, BatchMatMulS16, BatchShape)> {
-    let scale = black_box(Multiplier { mantissa: 1 << 30, shift: -3 });
-    let product = BatchMatMulS8::new(scale, black_box([1, 1]), black_box(1)).ok()?;
-    let product = BatchMatMulS8::with_range(product, black_box(-5), black_box(5)).ok()?;
-    let product = BatchMatMulS8::with_rounding(product, black_box(Rounding::Double));
-    let product_s16 = BatchMatMulS16::new(scale, black_box(-5), black_box(5)).ok()?;
-    let axes = black_box([1, 1, 2, 2]);
-    let outer = BatchShape::new(axes, axes, black_box(true), black_box(false)).ok()?;
-    let _ = black_box(BatchShape::with_outer(outer, black_box(2), black_box(1)));
-    Some((product, product_s16, BatchShape::new(axes, axes, black_box(true), black_box(false)).ok()?))
+    let scale = any(Multiplier { mantissa: 1 << 30, shift: -3 });
+    let product = BatchMatMulS8::new(scale, any([1, 1]), any(1)).ok()?;
+    let product = BatchMatMulS8::with_range(product, any(-5), any(5)).ok()?;
+    let product = BatchMatMulS8::with_rounding(product, any(Rounding::Double));
+    let product_s16 = BatchMatMulS16::new(scale, any(-5), any(5)).ok()?;
+    let axes = any([1, 1, 2, 2]);
+    let outer = BatchShape::new(axes, axes, any(true), any(false)).ok()?;
+    let _ = black_box(BatchShape::with_outer(outer, any(2), any(1)));
+    Some((product, product_s16, BatchShape::new(axes, axes, any(true), any(false)).ok()?))
 }
 
 fn dynamic() -> Option<DynamicLinearS8<'static>> {
@@ -154,18 +174,25 @@ fn on<D: Dispatch>(backend: D) {
         let _ = black_box(DynamicLinearS8::run_on(&layer, backend, slice(&[1; 4]), slice(&[1; 4]), slice_mut(&mut y)));
     }
     with_layer(&mut |layer| {
-        let _ = black_box(LinearS8::run_on(layer, backend, slice(&[1; 8]), slice_mut(&mut y), black_box(2)));
-        let _ = black_box(LinearS8::sums_on(layer, backend, slice(&[1; 8]), slice_mut(&mut sums), black_box(2)));
-        let _ = black_box(LinearS8::refine_on(layer, backend, slice(&[1; 8]), slice_mut(&mut sums), black_box(2)));
-        let _ = black_box(LinearS8::finish_on(layer, backend, slice(&sums), slice_mut(&mut y), black_box(2)));
+        let _ = black_box(LinearS8::run_on(layer, backend, values!([1; 8]), slice_mut(&mut y), any(2)));
+        let _ = black_box(LinearS8::sums_on(layer, backend, values!([1; 8]), slice_mut(&mut sums), any(2)));
+        let _ = black_box(LinearS8::refine_on(layer, backend, values!([1; 8]), slice_mut(&mut sums), any(2)));
+        let _ = black_box(LinearS8::finish_on(layer, backend, slice(&sums), slice_mut(&mut y), any(2)));
     });
-    if let Some(layer) = layer_s16() {
-        let _ = black_box(LinearS16::run_on(&layer, backend, slice(&[1; 8]), slice_mut(&mut wide), black_box(2)));
-    }
+    with_layer_s16(&mut |layer| {
+        let _ = black_box(LinearS16::run_on(layer, backend, values!([1; 8]), slice_mut(&mut wide), any(2)));
+    });
     if let Some((product, product_s16, shape)) = products() {
-        let (lhs, rhs) = (slice(&[1; 4]), slice(&[1; 4]));
-        let _ = black_box(BatchMatMulS8::run_on(&product, backend, lhs, rhs, slice_mut(&mut y), &shape));
-        let (lhs, rhs) = (slice(&[1; 4]), slice(&[1; 4]));
-        let _ = black_box(BatchMatMulS16::run_on(&product_s16, backend, lhs, rhs, slice_mut(&mut wide), &shape));
+        values!(let lhs = [1; 4]);
+        let _ = black_box(BatchMatMulS8::run_on(&product, backend, lhs, values!([1; 4]), slice_mut(&mut y), &shape));
+        values!(let lhs = [1; 4]);
+        let _ = black_box(BatchMatMulS16::run_on(
+            &product_s16,
+            backend,
+            lhs,
+            values!([1; 4]),
+            slice_mut(&mut wide),
+            &shape,
+        ));
     }
 }

@@ -10,11 +10,12 @@ use scrimp::lmdvit::{
 };
 use scrimp::model::Model;
 
+use crate::any::{any, slice, slice_mut, values};
 use crate::model::BYTES;
-use crate::{on_each_backend, slice, slice_mut};
+use crate::on_each_backend;
 
 pub(crate) fn calls() {
-    black_box(MaskLayer::pad(black_box(MaskLayer { kernel: 3, stride: 2, dilation: 1, outputs: 4 })));
+    black_box(MaskLayer::pad(any(MaskLayer { kernel: 3, stride: 2, dilation: 1, outputs: 4 })));
     let _ = black_box(Config::of_model(slice(&BYTES)));
     if let Ok(config) = Config::from_bytes(slice(&BYTES)) {
         config_calls(&black_box(config));
@@ -26,7 +27,7 @@ pub(crate) fn calls() {
 
 /// With whatever the fields may hold.
 fn config_calls(config: &Config) {
-    let k = black_box(1);
+    let k = any(1);
     black_box(Config::to_bytes(config));
     let _ = black_box(Config::check(config));
     black_box((Config::stages(config), Config::level(config, k), Config::is_decoder(config, k)));
@@ -44,8 +45,8 @@ fn config_calls(config: &Config) {
 }
 
 fn tile_calls() -> Result<(), Error> {
-    let (width, height, side, overlap) = black_box((40, 30, 16, 4));
-    let rgb = slice(&[0; 48]);
+    let (width, height, side, overlap) = any((40, 30, 16, 4));
+    values!(let rgb = [0; 48]);
     let mut out = [0; 48];
     let frame = Frame::new(rgb, width, height)?;
     black_box((Frame::width(&frame), Frame::height(&frame), Frame::rgb(&frame)));
@@ -89,7 +90,7 @@ fn net() -> Result<LmdVit<'static>, Error> {
 }
 
 fn frame() -> Result<Frame<'static>, Error> {
-    let (width, height) = black_box((4, 4));
+    let (width, height) = any((4, 4));
     Frame::new(slice(&[7; 48]), width, height)
 }
 
@@ -139,7 +140,7 @@ impl Watch for Look {
     }
 
     fn block(&mut self, _: usize, _: usize, features: Features<'_>) {
-        let (y, x) = black_box((3, 5));
+        let (y, x) = any((3, 5));
         black_box(Features::at(&features, y, x));
     }
 }

@@ -5,6 +5,7 @@ use core::hint::black_box;
 use scrimp::backend::{Backend, Dispatch, Kernel};
 use scrimp::math::{Ext, exp, exp_of_difference, ext_exp, gelu, sigmoid};
 
+use crate::any::any;
 use crate::on_each_backend;
 
 pub(crate) fn calls() {
@@ -12,7 +13,7 @@ pub(crate) fn calls() {
 }
 
 fn functions<D: Dispatch>(backend: D) {
-    black_box(Dispatch::dispatch(backend, Functions(black_box(-0.5))));
+    black_box(Dispatch::dispatch(backend, Functions(any(-0.5))));
 }
 
 struct Functions(f32);

@@ -4,7 +4,7 @@ use core::hint::black_box;
 
 use scrimp::model::{Aligned, Arena, Constants, Element, Get, Model, Once, Set, Slot, Tensor, Tensors, crc32};
 
-use crate::slice;
+use crate::any::{any, slice};
 
 /// Bytes of a model that the compiler cannot look into.
 pub(crate) static BYTES: [u8; 64] = [0; 64];
@@ -15,7 +15,7 @@ static ARENA: Once<Arena<64>> = Once::new(Arena::new());
 
 fn generated() {
     let constants = black_box(Constants::new(black_box(&ALIGNED)));
-    let (at, len) = (black_box(16), black_box(4));
+    let (at, len) = (any(16), any(4));
     let _ = black_box((Constants::i8s(&constants, at, len), Constants::u8s(&constants, at, len)));
     let _ = black_box((Constants::i16s(&constants, at, len), Constants::i32s(&constants, at, len)));
     let _ = black_box((Constants::words(&constants, at, len), Constants::i64s(&constants, at, len)));
@@ -38,9 +38,9 @@ pub(crate) fn calls() {
     black_box((Model::config(&model), Model::len(&model), Model::is_empty(&model), Model::size(&model)));
     let mut tensors = Model::tensors(&model);
     black_box(Tensors::next(&mut tensors));
-    let Some(tensor) = Model::tensor(&model, black_box(1)) else { return };
+    let Some(tensor) = Model::tensor(&model, any(1)) else { return };
     let tensor = black_box(tensor);
     black_box((Tensor::name(&tensor), Tensor::shape(&tensor), Tensor::bytes(&tensor), Tensor::scales(&tensor)));
-    black_box((Tensor::as_f32(&tensor), Tensor::as_i8(&tensor), Tensor::reads_at(&tensor, black_box(4))));
-    black_box(Element::bytes(Tensor::element(&tensor), black_box(5)));
+    black_box((Tensor::as_f32(&tensor), Tensor::as_i8(&tensor), Tensor::reads_at(&tensor, any(4))));
+    black_box(Element::bytes(Tensor::element(&tensor), any(5)));
 }

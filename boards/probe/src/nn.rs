@@ -6,25 +6,28 @@ use scrimp::backend::Dispatch;
 use scrimp::nn::{Activation, LayerNorm, Linear, gelu_f32_in_place, gelu_f32_in_place_on};
 use scrimp::{Quantization, Rows};
 
-use crate::{on_each_backend, slice, slice_mut};
+use crate::any::{any, slice, slice_mut, values};
+use crate::on_each_backend;
 
 pub(crate) fn calls() {
-    let output = Quantization::new(black_box(0.1), black_box(3));
-    let activation = black_box(Activation::Relu6);
+    let output = Quantization::new(any(0.1), any(3));
+    let activation = any(Activation::Relu6);
     black_box((Activation::range_s8(activation, output), Activation::range_s16(activation, output)));
     let mut y = [0.0; 16];
     gelu_f32_in_place(slice_mut(&mut y));
     if let Some(linear) = linear() {
-        let _ = black_box(Linear::run(&linear, slice(&[1.0; 8]), slice_mut(&mut y), black_box(2)));
+        let _ = black_box(Linear::run(&linear, values!([1.0; 8]), slice_mut(&mut y), any(2)));
     }
-    if let Ok(norm) = LayerNorm::new(slice(&[1.0; 4]), slice(&[0.0; 4])) {
-        let _ = black_box(LayerNorm::run(&norm, slice(&[1.0; 16]), slice_mut(&mut y)));
+    values!(let weight = [1.0; 4]);
+    values!(let bias = [0.0; 4]);
+    if let Ok(norm) = LayerNorm::new(weight, bias) {
+        let _ = black_box(LayerNorm::run(&norm, values!([1.0; 16]), slice_mut(&mut y)));
     }
     on_each_backend!(on);
 }
 
 fn linear() -> Option<Linear<'static>> {
-    let shape = Rows::new(black_box(8), black_box(4)).ok()?;
+    let shape = Rows::new(any(8), any(4)).ok()?;
     Linear::new(slice(&[1.0; 32]), slice(&[0.0; 8]), shape).ok()
 }
 
@@ -32,9 +35,11 @@ fn on<D: Dispatch>(backend: D) {
     let mut y = [0.0; 16];
     gelu_f32_in_place_on(backend, slice_mut(&mut y));
     if let Some(linear) = linear() {
-        let _ = black_box(Linear::run_on(&linear, backend, slice(&[1.0; 8]), slice_mut(&mut y), black_box(2)));
+        let _ = black_box(Linear::run_on(&linear, backend, values!([1.0; 8]), slice_mut(&mut y), any(2)));
     }
-    if let Ok(norm) = LayerNorm::new(slice(&[1.0; 4]), slice(&[0.0; 4])) {
-        let _ = black_box(LayerNorm::run_on(&norm, backend, slice(&[1.0; 16]), slice_mut(&mut y)));
+    values!(let weight = [1.0; 4]);
+    values!(let bias = [0.0; 4]);
+    if let Ok(norm) = LayerNorm::new(weight, bias) {
+        let _ = black_box(LayerNorm::run_on(&norm, backend, values!([1.0; 16]), slice_mut(&mut y)));
     }
 }

@@ -13,7 +13,8 @@ use scrimp::nn::{
 use scrimp::shape::Nhwc;
 use scrimp::{Error, Quantization, Rows};
 
-use crate::{on_each_backend, slice, slice_mut};
+use crate::any::{slice, slice_mut};
+use crate::on_each_backend;
 
 pub(crate) fn calls() {
     let _ = black_box(shapes());

@@ -11,11 +11,13 @@ use scrimp::softmax::{
     two_pass_f32_in_place_on, two_pass_f32_on,
 };
 
-use crate::{on_each_backend, slice, slice_mut};
+use crate::any::{any, slice_mut, values};
+use crate::on_each_backend;
 
 pub(crate) fn calls() {
-    if let Ok(rows) = Rows::new(black_box(2), black_box(8)) {
-        let (x, mut y) = (slice(&[1.0; 16]), [0.0; 16]);
+    if let Ok(rows) = Rows::new(any(2), any(8)) {
+        values!(let x = [1.0; 16]);
+        let mut y = [0.0; 16];
         let y = slice_mut(&mut y);
         let _ = black_box(softmax_f32(x, y, rows));
         let _ = black_box(softmax_f32_in_place(y, rows));
@@ -25,7 +27,7 @@ pub(crate) fn calls() {
         let _ = black_box(two_pass_f32_in_place(y, rows));
         let _ = black_box(log_softmax_f32(x, y, rows));
         let _ = black_box(log_softmax_f32_in_place(y, rows));
-        let softmax = black_box(SoftmaxF32::default());
+        let softmax = SoftmaxF32::default();
         let _ = black_box(SoftmaxF32::run(&softmax, x, y, rows, Mask::None));
         let _ = black_box(SoftmaxF32::run_in_place(&softmax, y, rows, Mask::default()));
         let mut state = OnlineSoftmax::default();
@@ -40,8 +42,9 @@ pub(crate) fn calls() {
 }
 
 fn on<D: Dispatch>(backend: D) {
-    if let Ok(rows) = Rows::new(black_box(2), black_box(8)) {
-        let (x, mut y) = (slice(&[1.0; 16]), [0.0; 16]);
+    if let Ok(rows) = Rows::new(any(2), any(8)) {
+        values!(let x = [1.0; 16]);
+        let mut y = [0.0; 16];
         let y = slice_mut(&mut y);
         let _ = black_box(softmax_f32_on(backend, x, y, rows));
         let _ = black_box(softmax_f32_in_place_on(backend, y, rows));
@@ -55,14 +58,15 @@ fn on<D: Dispatch>(backend: D) {
 }
 
 fn masked<D: Dispatch>(backend: D) {
-    if let Ok(rows) = Rows::new(black_box(2), black_box(8)) {
-        let (x, mut y) = (slice(&[1.0; 16]), [0.0; 16]);
+    if let Ok(rows) = Rows::new(any(2), any(8)) {
+        values!(let x = [1.0; 16]);
+        let mut y = [0.0; 16];
         let y = slice_mut(&mut y);
-        let softmax = SoftmaxF32::with_scale(SoftmaxF32::new(), black_box(0.5));
-        let softmax = SoftmaxF32::with_strides(softmax, black_box(8), black_box(8));
-        let softmax = SoftmaxF32::with_masked_row(softmax, black_box(MaskedRow::Nan));
-        let past = black_box(3);
-        for mask in [Mask::Additive(x), Mask::Boolean(slice(&[true; 16])), Mask::Causal { past }, Mask::None] {
+        let softmax = SoftmaxF32::with_scale(SoftmaxF32::new(), any(0.5));
+        let softmax = SoftmaxF32::with_strides(softmax, any(8), any(8));
+        let softmax = SoftmaxF32::with_masked_row(softmax, any(MaskedRow::Nan));
+        let past = any(3);
+        for mask in [Mask::Additive(x), Mask::Boolean(values!([true; 16])), Mask::Causal { past }, Mask::None] {
             let _ = black_box(SoftmaxF32::run_on(&softmax, backend, x, y, rows, mask));
             let _ = black_box(SoftmaxF32::run_in_place_on(&softmax, backend, y, rows, mask));
         }
@@ -70,9 +74,10 @@ fn masked<D: Dispatch>(backend: D) {
 }
 
 fn online<D: Dispatch>(backend: D) {
-    let (x, mut y) = (slice(&[1.0; 16]), [0.0; 16]);
+    values!(let x = [1.0; 16]);
+    let mut y = [0.0; 16];
     let y = slice_mut(&mut y);
-    let mut state = OnlineSoftmax::with_masked_row(OnlineSoftmax::new(), black_box(MaskedRow::Nan));
+    let mut state = OnlineSoftmax::with_masked_row(OnlineSoftmax::new(), any(MaskedRow::Nan));
     OnlineSoftmax::push_on(&mut state, backend, x);
     let other = black_box(state);
     OnlineSoftmax::merge(&mut state, &other);

@@ -22,7 +22,8 @@ macro_rules! buffer {
         static BUFFER: $crate::Buffer<$type> = $crate::Buffer::new();
         // Apart, because start-up code zeroes no second RAM.
         static TAKEN: $crate::Taken = $crate::Taken::new();
-        BUFFER.take(&TAKEN)
+        // SAFETY: this is the macro, and both statics are this line's alone.
+        unsafe { BUFFER.take(&TAKEN) }
     }};
 }
 
@@ -42,6 +43,20 @@ impl Taken {
     pub const fn new() -> Self {
         Self(AtomicBool::new(false))
     }
+
+    /// Notes it; gives whether it was so before.
+    #[cfg(target_has_atomic = "8")]
+    fn set(&self) -> bool {
+        self.0.swap(true, Ordering::Relaxed)
+    }
+
+    /// The M0 has no swap; it has one core, and interrupts are the caller's to keep away.
+    #[cfg(not(target_has_atomic = "8"))]
+    fn set(&self) -> bool {
+        let before = self.0.load(Ordering::Relaxed);
+        self.0.store(true, Ordering::Relaxed);
+        before
+    }
 }
 
 // SAFETY: the content is reached only through `take`, which lends it once.
@@ -56,15 +71,17 @@ impl<T: FromZeros> Buffer<T> {
     }
 
     /// The one exclusive borrow, zeroed.
+    ///
+    /// # Safety
+    /// For [`buffer!`] only: no other `Taken` is ever used with this buffer, and on a core without an atomic swap no interrupt
+    /// reaches the same line.
     #[doc(hidden)]
     #[expect(clippy::mut_from_ref, reason = "`taken` makes it exclusive")]
-    pub fn take(&'static self, taken: &'static Taken) -> Option<&'static mut T> {
-        // A load and a store, because the M0 has no swap; boards run one core, and examples one thread.
-        if taken.0.load(Ordering::Relaxed) {
+    pub unsafe fn take(&'static self, taken: &'static Taken) -> Option<&'static mut T> {
+        if taken.set() {
             return None;
         }
-        taken.0.store(true, Ordering::Relaxed);
-        // SAFETY: `buffer!` pairs each buffer with one `Taken`, so no other borrow exists.
+        // SAFETY: the caller pairs each buffer with one `Taken`, so no other borrow exists.
         let memory = unsafe { &mut *self.0.get() };
         // SAFETY: `T: FromZeros`, so zeros are a value; the pointer covers exactly one `T`.
         unsafe { memory.as_mut_ptr().write_bytes(0, 1) };

@@ -8,8 +8,7 @@ use zerocopy::IntoBytes;
 
 use super::{Dsp, leaves_code};
 use crate::backend::code_rows::{self, KEY_CHANNELS, KEY_GROUP, VALUE_CHANNELS, VALUE_KEYS};
-use crate::backend::{CodeRows, CodeStep, LEAST_MAX};
-use crate::shape::Rows;
+use crate::backend::{CodeRows, CodeStep, LEAST_MAX, NibbleRows};
 
 /// Groups of channels whose sums are held at once, where there is more than one block of keys.
 const CHUNK: usize = 8;
@@ -42,9 +41,13 @@ fn widen_tail(tail: &[i8], to: &mut [u32]) -> i32 {
 fn further_blocks(codes: &[u8], packed: &[u32], table: &[i16; 16], y: &mut [i32], spare: &mut [u32]) -> i32 {
     let groups = y.len() / VALUE_CHANNELS;
     let mut all = 0i32;
-    let blocks = packed.chunks((leaves_code::MOST_KEYS * groups).max(1));
+    if groups == 0 {
+        return 0;
+    }
+    let blocks = packed.chunks(groups.saturating_mul(leaves_code::MOST_KEYS));
     for (codes, values) in codes.chunks(leaves_code::MOST_KEYS / 2).zip(blocks) {
-        if codes.len() < 4 || spare.len() < codes.len() || values.len() < 2 * codes.len() * groups {
+        // At most 256 bytes of codes; the words for all groups may be too many to count.
+        if codes.len() < 4 || spare.len() < codes.len() || values.len() / 2 / codes.len() < groups {
             break;
         }
         // SAFETY: an even number of bytes, not none, and a word in `spare` for each.
@@ -113,23 +116,23 @@ impl CodeRows for Dsp {
 
     /// 7.3 instructions an element.
     #[inline(always)]
-    fn rows_nibbles_s32(self, x: &[i32], rows: Rows, factor: i32, y: &mut [u8]) -> bool {
-        let cols = rows.cols();
-        if cols & leaves_code::COLS != cols || rows.elements() != x.len() || 2 * y.len() != x.len() {
-            return false;
+    fn rows_nibbles_s32(self, mut rows: NibbleRows<'_>, factor: i32) -> Option<NibbleRows<'_>> {
+        let (number, cols) = (rows.rows().rows(), rows.rows().cols());
+        if cols & leaves_code::COLS != cols {
+            return Some(rows);
         }
-        let blocks = cols / leaves_code::BLOCK;
-        // SAFETY: `x` is that many rows, not none, of these blocks, not none, and `y` has half as many bytes.
-        unsafe { leaves_code::rows(x.as_ptr(), blocks, factor, y.as_mut_ptr(), rows.rows()) };
-        true
+        let (x, y) = rows.pointers();
+        // SAFETY: so many rows, not none, of these blocks, not none, and half as many bytes.
+        unsafe { leaves_code::rows(x, cols / leaves_code::BLOCK, factor, y, number) };
+        None
     }
 
     fn pack_keys_s8(self, keys: &[i8], width: usize, packed: &mut [u32]) {
-        let words = width.div_ceil(KEY_CHANNELS) * KEY_CHANNELS;
+        let words = width.div_ceil(KEY_CHANNELS).saturating_mul(KEY_CHANNELS);
         if width == 0 {
             return;
         }
-        for (keys, group) in keys.chunks((4 * width).max(1)).zip(packed.chunks_exact_mut(words.max(1))) {
+        for (keys, group) in keys.chunks(width.saturating_mul(4).max(1)).zip(packed.chunks_exact_mut(words.max(1))) {
             let bytes = group.as_mut_bytes();
             for (lane, key) in keys.chunks_exact(width).enumerate() {
                 let flip = if lane % 2 == 0 { 0x80 } else { 0 };
@@ -148,8 +151,12 @@ impl CodeRows for Dsp {
     fn logits_s8(self, query: &[i8], packed: &[u32], y: &mut [i32], spare: &mut [u32]) {
         let blocks = query.len().div_ceil(KEY_CHANNELS);
         let groups = y.len() / KEY_GROUP * 2;
-        let fits = packed.len() >= 4 * groups * blocks * 4 && spare.len() >= blocks * (KEY_CHANNELS / 2);
-        if blocks == 0 || groups == 0 || !fits {
+        if blocks == 0 || groups == 0 {
+            return;
+        }
+        // Divided, as the product may not fit.
+        let fits = packed.len() / KEY_CHANNELS / blocks >= groups && spare.len() / (KEY_CHANNELS / 2) >= blocks;
+        if !fits {
             return;
         }
         let (words, tail) = query.as_chunks::<4>();
@@ -173,8 +180,8 @@ impl CodeRows for Dsp {
         if width == 0 {
             return;
         }
-        let blocks = packed.chunks_mut((leaves_code::MOST_KEYS * groups).max(1));
-        for (values, block) in values.chunks((leaves_code::MOST_KEYS * width).max(1)).zip(blocks) {
+        let blocks = packed.chunks_mut(groups.saturating_mul(leaves_code::MOST_KEYS).max(1));
+        for (values, block) in values.chunks(width.saturating_mul(leaves_code::MOST_KEYS).max(1)).zip(blocks) {
             let keys = block.len() / groups.max(1);
             let bytes = block.as_mut_bytes();
             for (k, value) in values.chunks_exact(width).enumerate() {
@@ -194,8 +201,11 @@ impl CodeRows for Dsp {
     fn product_nibbles(self, codes: &[u8], packed: &[u32], table: &[i16; 16], y: &mut [i32], spare: &mut [u32]) -> i32 {
         let groups = y.len() / VALUE_CHANNELS;
         let held = codes.len().min(leaves_code::MOST_KEYS / 2);
-        let fits = packed.len() >= 2 * codes.len() * groups && spare.len() >= held;
-        if groups == 0 || codes.is_empty() || !codes.len().is_multiple_of(VALUE_KEYS / 2) || !fits {
+        if groups == 0 || codes.is_empty() || !codes.len().is_multiple_of(VALUE_KEYS / 2) {
+            return 0;
+        }
+        // Divided, as the product may not fit: two words for a byte of codes and a group.
+        if packed.len() / 2 / codes.len() < groups || spare.len() < held {
             return 0;
         }
         let (first, codes) = codes.split_at_checked(held).unwrap_or_default();

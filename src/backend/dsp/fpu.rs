@@ -69,6 +69,8 @@ const STEPS: f32 = -64.0 * core::f32::consts::LOG2_E;
 ///
 /// As signed integers, f32 are in order as long as one has no sign; only if all have one they are looked through again, for
 /// the smallest without regard to sign.
+///
+/// Alignment: `ldm` of `x`, words by its type.
 #[unsafe(naked)]
 unsafe extern "C" fn max_of_bits(x: *const f32, n: usize) -> u32 {
     naked_asm!(
@@ -136,6 +138,8 @@ unsafe extern "C" fn max_of_bits(x: *const f32, n: usize) -> u32 {
 /// at most 2^-20. Groups that reach lower go element by element, with the part of the difference that was rounded off
 /// (Knuth's TwoSum) and 0 where the result would be denormal; so do the last up to seven. The sums of eight are added
 /// with compensation (Kahan 1965), so that the error does not grow with the row.
+///
+/// Alignment: `vldm` and `vstm` of `x` and `y`, words by their types; `vldm` of constants behind `.p2align 2`.
 #[unsafe(naked)]
 unsafe extern "C" fn exp_row(x: *const f32, y: *mut f32, n: usize, max: u32) -> u32 {
     naked_asm!(
@@ -303,6 +307,8 @@ unsafe extern "C" fn exp_row(x: *const f32, y: *mut f32, n: usize, max: u32) -> 
 }
 
 /// `y[i] *= factor`, given by its bits.
+///
+/// Alignment: `vldm` and `vstm` of `y`, words by its type.
 #[unsafe(naked)]
 unsafe extern "C" fn scale_row(y: *mut f32, n: usize, factor: u32) {
     naked_asm!(

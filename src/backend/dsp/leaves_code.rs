@@ -15,6 +15,8 @@ pub(super) const COLS: usize = 0xFFF0;
 
 /// The largest of `blocks` blocks of 16. 54 instructions a block.
 ///
+/// Alignment: `ldm` of `x`, words by its type.
+///
 /// # Safety
 /// `x` is valid for them, and there is one at least.
 #[unsafe(naked)]
@@ -41,6 +43,8 @@ pub(super) unsafe extern "C" fn max(x: *const i32, blocks: usize) -> i32 {
 }
 
 /// 4-bit codes of `blocks` blocks of 16: `min((max - x) factor / 2^32 to nearest, 15)`. 68 instructions a block.
+///
+/// Alignment: `ldm` of `x`, words by its type. `y` may start anywhere: `str` takes any address.
 ///
 /// # Safety
 /// `x` is valid for them, `y` for 8 bytes a block, and there is one at least. `factor` is not negative.
@@ -86,6 +90,8 @@ unsafe extern "C" fn rare_row(x: *const i32, blocks: usize, factor: i32, y: *mut
 }
 
 /// Both of the above for `rows` rows of `blocks` blocks; `factor` is that of 2^31. 116 instructions a block.
+///
+/// Alignment: as [`nibbles`].
 ///
 /// # Safety
 /// `x` is valid for them, `y` for 8 bytes a block, and neither number is zero.
@@ -176,6 +182,8 @@ pub(super) unsafe extern "C" fn rows(x: *const i32, blocks: usize, factor: i32, 
 
 /// Widens `words` words of four i8 each to pairs of halfwords (0, 2), (1, 3); gives the sum of all. 8 instructions a word.
 ///
+/// Alignment: `x` may start anywhere: `ldr` takes any address; `strd` of `y`, words by its type.
+///
 /// # Safety
 /// `x` is valid for the words, `y` for twice as many, and there is one at least.
 #[unsafe(naked)]
@@ -202,6 +210,8 @@ pub(super) unsafe extern "C" fn widen(x: *const i8, words: usize, y: *mut u32) -
 
 /// Products of a widened query with `groups` groups of 4 keys of `blocks` blocks of 16 channels. 59 instructions a block and
 /// 20 a group.
+///
+/// Alignment: `ldm` and `stm` of words by their types, `ldm` and `strd` of the stack.
 ///
 /// # Safety
 /// `keys` is valid for 16 words a block and group, `query` for 8 a block, `y` for 4 a group, and no count is zero. `surplus` is
@@ -275,6 +285,8 @@ pub(super) unsafe extern "C" fn logits(
 
 /// Weights of codes, two in a word; gives their sum. 8 instructions a byte.
 ///
+/// Alignment: `codes` by bytes; `ldrh` of `table` and `str` of `y` by their types.
+///
 /// # Safety
 /// `codes` is valid for `bytes` bytes, an even number that is not zero, `y` for as many words.
 #[unsafe(naked)]
@@ -308,6 +320,8 @@ pub(super) const MOST_KEYS: usize = 512;
 
 /// Weights times values: `eights` times 8 keys, `groups` groups of 4 channels. 32 instructions for 8 keys and 4 channels, and 26 a
 /// group.
+///
+/// Alignment: `ldrd` and `strd` of words by their types and of the stack.
 ///
 /// # Safety
 /// `weights` is valid for 4 words for 8 keys, `values` for 8 words for those and a group, `y` for 4 a group; no count is zero and

@@ -32,6 +32,8 @@ pub(super) struct Turn {
 /// Widens `blocks` of 16 activations to halfwords, in the pairs (0, 2), (1, 3) of each four; gives their sum. 27
 /// instructions a block.
 ///
+/// Alignment: `x` may start anywhere: `ldr` takes any address; `strd` of `wide`, words by its type.
+///
 /// # Safety
 /// `x` is valid for that many blocks, not none, `wide` for as many.
 #[unsafe(naked)]
@@ -143,6 +145,8 @@ macro_rules! loop_of {
 
 /// 8-bit weights, the lower bytes with 128 added; takes off 256 times the sum. 57 instructions for 64 products.
 ///
+/// Alignment: `ldm`, `stm` and `ldrd` of words by their types; the frame is words of the stack.
+///
 /// # Safety
 /// `w` is valid for `groups` groups as `turn` says, not none and not of no bytes, `x` for as many pairs as a group has
 /// words of two, `sums` for four elements a group.
@@ -179,6 +183,8 @@ pub(super) unsafe extern "C" fn s8(w: *const u32, x: *const u32, groups: usize, 
 
 /// As [`s8`] for weights as they are, the lower bytes made so on the way. 73 instructions for 64 products.
 ///
+/// Alignment: as [`s8`].
+///
 /// # Safety
 /// As [`s8`].
 #[unsafe(naked)]
@@ -209,6 +215,8 @@ pub(super) unsafe extern "C" fn raw8(w: *const u32, x: *const u32, groups: usize
 }
 
 /// As [`raw8`], the weights rounded to a width on the way. 107 instructions for 64 products.
+///
+/// Alignment: as [`s8`].
 ///
 /// # Safety
 /// As [`s8`].
@@ -313,6 +321,8 @@ macro_rules! nibbles {
 
 /// 4-bit weights, the lower three of four with 8 added; takes off 16 times the sum. 65 instructions for 64 products.
 ///
+/// Alignment: as [`s8`].
+///
 /// # Safety
 /// As [`s8`], with words of four outputs.
 #[unsafe(naked)]
@@ -332,6 +342,8 @@ pub(super) unsafe extern "C" fn s4(w: *const u32, x: *const u32, groups: usize, 
 }
 
 /// As [`s4`] for a lower plane, where all four nibbles have 8 added. 73 instructions for 64 products.
+///
+/// Alignment: as [`s8`].
 ///
 /// # Safety
 /// As [`s4`].
@@ -358,6 +370,8 @@ pub(super) unsafe extern "C" fn residuals(
 }
 
 /// The upper plane of nested weights, on the scale of 8 bits; takes off 256 times the sum. 65 instructions for 64 products.
+///
+/// Alignment: as [`s8`].
 ///
 /// # Safety
 /// As [`s4`].
@@ -420,6 +434,8 @@ macro_rules! merged {
 
 /// Nested weights at 8 bits; takes off 16 and 272 times the sum, `turn.less` being 16 times. 119 instructions for 64
 /// products.
+///
+/// Alignment: as [`s8`]; `ldrd` of the lower plane too.
 ///
 /// # Safety
 /// As [`s4`], and `turn.low` is the lower plane, as long as the upper one.
@@ -487,6 +503,8 @@ macro_rules! merged_rounded {
 /// Nested weights rounded to a width on the way; `turn.half` is 8 less, which the nibbles have added; takes off 256 times the
 /// sum. 189 instructions for 64 products.
 ///
+/// Alignment: as [`nest8`].
+///
 /// # Safety
 /// As [`nest8`].
 #[unsafe(naked)]
@@ -537,6 +555,8 @@ pub(super) struct Tables {
 ///
 /// SRDHM is `smmul` of the doubled sum with rounding; what RDPOT adds before its shift, less 1 if the product is negative,
 /// and the zero point ride in the accumulator of `smmlar`; the last place of the shift is the one of `ssat`.
+///
+/// Alignment: `ldm` of `tables`, `ldrd` of `sums` and biases, words by their types; shifts and `y` by bytes.
 ///
 /// # Safety
 /// `sums` and `y` are valid for `fours` of four, not none, and so are the tables. Shifts are -22 to -1, and no sum with its

@@ -16,6 +16,8 @@ pub(super) const SCALE: usize = 8;
 
 /// The largest of `blocks` blocks of 16. 26 instructions a block.
 ///
+/// Alignment: words at any halfword, by `ldr`.
+///
 /// # Safety
 /// `x` is valid for them, and there is one at least.
 #[unsafe(naked)]
@@ -43,6 +45,8 @@ pub(super) unsafe extern "C" fn max(x: *const i16, blocks: usize) -> i32 {
 ///
 /// `constants`: factor of an element, a power of two as a halfword; minus the maximum times that; multiplier; the table's last
 /// index, shifted as the product, with what rounds it; right shift of the product.
+///
+/// Alignment: words of `x` and `y` at any halfword, by `ldr` and `str`; `ldm` of `constants`, words by its type.
 ///
 /// # Safety
 /// `x` and `y` are valid for `blocks` blocks of 4, not none, and are one row or do not overlap; `table` has 512 words.
@@ -101,6 +105,8 @@ pub(super) unsafe extern "C" fn exp_s16(
 
 /// `y = (y * factor / 2^16 + offset) / 2^15`, all cut. 26 instructions a block.
 ///
+/// Alignment: words at any halfword, by `ldr` and `str`.
+///
 /// # Safety
 /// `y` is valid for `blocks` blocks of 8, not none.
 #[unsafe(naked)]
@@ -126,6 +132,8 @@ pub(super) unsafe extern "C" fn scale_s16(y: *mut i16, blocks: usize, factor: i3
 /// `exp_s16_u16` of [`QRows`](crate::backend::QRows). 26 instructions a pair, 55 a block.
 ///
 /// `constants`: factor of an element; what is added to it; the coefficients of the polynomial, from the highest.
+///
+/// Alignment: as [`exp_s16`].
 ///
 /// # Safety
 /// `x` and `y` are valid for `blocks` blocks of 4, not none, and are one row or do not overlap.
@@ -187,6 +195,8 @@ pub(super) unsafe extern "C" fn exp_s16_u16(
 }
 
 /// `y = (y * reciprocal / 2^16 + offset) / 2^14`, `y` as a signed number, all cut. 26 instructions a block.
+///
+/// Alignment: words at any halfword, by `ldr` and `str`.
 ///
 /// # Safety
 /// `y` is valid for `blocks` blocks of 8, not none.

@@ -26,7 +26,8 @@ impl S8Rows for Dsp {
         }
         let max: u32;
         // SAFETY: reads the first word, as many whole words behind it as leave four bytes or more, and the row's last four bytes: at least four
-        // there are, and none beyond them. A word may start anywhere.
+        // there are, and none beyond them.
+        // Alignment: a word may start anywhere, as `ldr` takes any address.
         unsafe {
             asm!(
                 "ldr {m}, [{x}], #4",
@@ -83,6 +84,7 @@ impl S8Rows for Dsp {
     fn sum_s8(self, x: S8Values<'_>, weights: &Weights) -> u32 {
         let sum: u32;
         // SAFETY: reads all of `x` and nothing else of it, and an entry of `weights` for each element, as none exceeds `top`.
+        // Alignment: `x` by bytes; `ldr` of `weights`, words by its type.
         unsafe {
             asm!(
                 "lsrs {n}, {len}, #4",
@@ -131,6 +133,7 @@ impl S8Rows for Dsp {
     fn sum_q19_s8(self, x: S8Values<'_>, weights: &Weights) -> u32 {
         let sum: u32;
         // SAFETY: as in `sum_s8`.
+        // Alignment: as there.
         unsafe {
             asm!(
                 "lsrs {n}, {len}, #4",
@@ -266,7 +269,8 @@ impl MultiplyAdd {
         }
         let (x, y) = rows.pointers();
         // SAFETY: reads and writes `len` elements, a multiple of four that is not zero, each four read before they are
-        // written, and reads an entry of `weights` for each, as none exceeds `top`. A word may start anywhere.
+        // written, and reads an entry of `weights` for each, as none exceeds `top`.
+        // Alignment: `x` by bytes; a word of `y` may start anywhere, as `str` takes any address.
         unsafe {
             asm!(
                 ".macro scrimp_quotient to",
@@ -310,6 +314,7 @@ impl MultiplyAdd {
         }
         let (x, y) = rows.pointers();
         // SAFETY: as in `words`, with a multiple of two; `x` and `y` are not one row, as their elements differ in size.
+        // Alignment: as in `words`.
         unsafe {
             asm!(
                 ".macro scrimp_quotient to",
@@ -347,6 +352,7 @@ impl MultiplyAdd {
         let start = table.as_mut_ptr();
         // SAFETY: fills the table with the least output, and then writes outputs from its end down to its start at most, for
         // as many entries of `weights` from their end.
+        // Alignment: `strd` of the table, which `Aligned` is for; `ldr` of `weights`, words by its type.
         unsafe {
             asm!(
                 ".rept 32",
@@ -384,6 +390,7 @@ impl MultiplyAdd {
         let (x, y) = rows.pointers();
         // SAFETY: reads and writes `len` elements, each read before it is written, and reads an entry of the table for each,
         // as none exceeds `top`.
+        // Alignment: all by the size of its elements.
         unsafe {
             asm!(
                 "lsrs {n}, {len}, #4",
@@ -427,6 +434,7 @@ impl MultiplyAdd {
         let start = table.as_mut_ptr();
         // SAFETY: fills the table with the least output, and then writes outputs from its end down to its start at most, for
         // as many entries of `weights` from their end.
+        // Alignment: `strd` of the table, which `Aligned` is for; `ldr` of `weights`, words by its type.
         unsafe {
             asm!(
                 ".rept 64",
@@ -464,6 +472,7 @@ impl MultiplyAdd {
         let (x, y) = rows.pointers();
         // SAFETY: reads and writes `len` elements, each read before it is written, and reads an entry of the table for each,
         // as none exceeds `top`.
+        // Alignment: all by the size of its elements.
         unsafe {
             asm!(
                 "lsrs {n}, {len}, #4",

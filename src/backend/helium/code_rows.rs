@@ -8,8 +8,7 @@ use zerocopy::IntoBytes;
 
 use super::{Helium, leaves_code};
 use crate::backend::code_rows::{self, KEY_CHANNELS, KEY_GROUP, VALUE_CHANNELS, VALUE_KEYS};
-use crate::backend::{CodeRows, CodeStep, LEAST_MAX, Requantize};
-use crate::shape::Rows;
+use crate::backend::{CodeRows, CodeStep, LEAST_MAX, NibbleRows, Requantize};
 
 /// Groups of channels whose sums are held at once, where there is more than one block of keys.
 const CHUNK: usize = 8;
@@ -26,7 +25,8 @@ fn blocks(codes: &[u8], packed: &[u32], table: &[i16; 16], y: &mut [i32]) -> i32
     let groups = y.len() / VALUE_CHANNELS;
     let mut all = 0i32;
     y.fill(0);
-    let blocks = packed.chunks_exact((VALUE_KEYS * groups).max(1));
+    // Of more words than can be counted there is no block.
+    let blocks = packed.chunks_exact(groups.saturating_mul(VALUE_KEYS).max(1));
     for (codes, values) in codes.as_chunks::<{ VALUE_KEYS / 2 }>().0.iter().zip(blocks) {
         let (mut sums, mut sum) = ([0i32; CHUNK * VALUE_CHANNELS], 0);
         for (y, values) in y.chunks_mut(sums.len()).zip(values.chunks(CHUNK * VALUE_KEYS)) {
@@ -81,14 +81,15 @@ impl CodeRows for Helium {
 
     /// 1.4 instructions an element.
     #[inline(always)]
-    fn rows_nibbles_s32(self, x: &[i32], rows: Rows, factor: i32, y: &mut [u8]) -> bool {
-        let cols = rows.cols();
-        if cols & leaves_code::COLS != cols || rows.elements() != x.len() || 2 * y.len() != x.len() {
-            return false;
+    fn rows_nibbles_s32(self, mut rows: NibbleRows<'_>, factor: i32) -> Option<NibbleRows<'_>> {
+        let (number, cols) = (rows.rows().rows(), rows.rows().cols());
+        if cols & leaves_code::COLS != cols {
+            return Some(rows);
         }
-        // SAFETY: `x` is that many rows, not none, of a multiple of 16 elements, not none, and `y` has half as many bytes.
-        unsafe { leaves_code::rows(x.as_ptr(), cols, y.as_mut_ptr(), factor, rows.rows()) };
-        true
+        let (x, y) = rows.pointers();
+        // SAFETY: so many rows, not none, of a multiple of 16 elements, not none, and half as many bytes.
+        unsafe { leaves_code::rows(x, cols, y, factor, number) };
+        None
     }
 
     fn pack_keys_s8(self, keys: &[i8], width: usize, packed: &mut [u32]) {
@@ -96,8 +97,8 @@ impl CodeRows for Helium {
         if width == 0 {
             return;
         }
-        let groups = packed.chunks_exact_mut((chunks * KEY_GROUP * (KEY_CHANNELS / 4)).max(1));
-        for (keys, group) in keys.chunks((KEY_GROUP * width).max(1)).zip(groups) {
+        let groups = packed.chunks_exact_mut(chunks.saturating_mul(KEY_GROUP * (KEY_CHANNELS / 4)).max(1));
+        for (keys, group) in keys.chunks(width.saturating_mul(KEY_GROUP).max(1)).zip(groups) {
             let bytes = group.as_mut_bytes();
             for (lane, key) in keys.chunks_exact(width).enumerate() {
                 for (i, &x) in key.iter().enumerate() {
@@ -115,9 +116,13 @@ impl CodeRows for Helium {
     fn logits_s8(self, query: &[i8], packed: &[u32], y: &mut [i32], spare: &mut [u32]) {
         let chunks = query.len().div_ceil(KEY_CHANNELS);
         let groups = y.len() / KEY_GROUP;
-        let fits = packed.len() >= groups * KEY_GROUP * chunks * (KEY_CHANNELS / 4)
-            && spare.len() >= chunks * (KEY_CHANNELS / 4);
-        if chunks == 0 || groups == 0 || !fits {
+        if chunks == 0 || groups == 0 {
+            return;
+        }
+        // Divided, as the product may not fit; bytes of a query, which are counted, are more than words of a group.
+        let fits = packed.len() / (KEY_GROUP * KEY_CHANNELS / 4) / chunks >= groups
+            && spare.len() / (KEY_CHANNELS / 4) >= chunks;
+        if !fits {
             return;
         }
         let mut from = query.as_ptr();
@@ -136,8 +141,8 @@ impl CodeRows for Helium {
         if width == 0 {
             return;
         }
-        let blocks = packed.chunks_mut((VALUE_KEYS * groups).max(1));
-        for (values, block) in values.chunks((VALUE_KEYS * width).max(1)).zip(blocks) {
+        let blocks = packed.chunks_mut(groups.saturating_mul(VALUE_KEYS).max(1));
+        for (values, block) in values.chunks(width.saturating_mul(VALUE_KEYS).max(1)).zip(blocks) {
             let bytes = block.as_mut_bytes();
             for (k, value) in values.chunks_exact(width).enumerate() {
                 let (chunk, lane) = (k / 32 * 2 + k % 2, k % 32 / 2);
@@ -162,7 +167,7 @@ impl CodeRows for Helium {
         _spare: &mut [u32],
     ) -> i32 {
         let groups = y.len() / VALUE_CHANNELS;
-        if codes.len() != VALUE_KEYS / 2 || groups == 0 || packed.len() < VALUE_KEYS * groups {
+        if codes.len() != VALUE_KEYS / 2 || groups == 0 || packed.len() / VALUE_KEYS < groups {
             return blocks(codes, packed, table, y);
         }
         // SAFETY: 32 bytes of codes, 256 of values a group, and `y` has 4 words a group, of which there is one.

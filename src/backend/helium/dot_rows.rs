@@ -26,7 +26,9 @@ impl DotRows for Helium {
 type Leaf = unsafe extern "C" fn(*const i8, *const u32, *const i32, *mut i32, *const Turn);
 
 /// Room for sums; those of the outputs there are get written.
-type Sums = MaybeUninit<[i32; CHUNK]>;
+type Sums = [MaybeUninit<i32>; CHUNK];
+
+const ROOM: Sums = [const { MaybeUninit::uninit() }; CHUNK];
 
 /// The loop for weights of a format at a width.
 #[derive(Clone, Copy)]
@@ -200,7 +202,7 @@ fn linear(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8], quantize: Q
     let outputs = layer.outputs();
     let excess = if inner.is_taken_off { 0 } else { inner.excess };
     let factor = layer.filter_offset().wrapping_sub(excess);
-    let mut room = Sums::uninit();
+    let mut room = ROOM;
     let sums: *mut i32 = room.as_mut_ptr().cast();
     for (x, y) in x.chunks_exact(codes.depth().max(1)).zip(y.chunks_exact_mut(codes.outputs().max(1))) {
         let sum = if inner.is_taken_off || factor != 0 { total(x) } else { 0 };
@@ -252,17 +254,16 @@ fn quantize_slowly(outputs: &OutputsS8<'_>, first: usize, sums: *const i32, term
 /// Starts from the biases and one number more; the last group may have fewer than eight outputs.
 #[inline(never)]
 fn with_term(inner: &Loop, x: &[i8], sum: i32, first: usize, bias: &[i32], term: i32, sums: *mut i32) {
-    let mut start = Sums::uninit();
-    let from: *mut i32 = start.as_mut_ptr().cast();
+    let mut start = ROOM;
     let groups = bias.len().div_ceil(8).min(CHUNK / 8);
-    // SAFETY: the room of `start`; integers may have any value.
-    let all = unsafe { core::slice::from_raw_parts_mut(from, groups * 8) };
+    let all = start.get_mut(..groups * 8).unwrap_or_default();
     for (start, &bias) in all.iter_mut().zip(bias) {
-        *start = bias.wrapping_add(term);
+        *start = MaybeUninit::new(bias.wrapping_add(term));
     }
     if let Some(padding) = all.get_mut(bias.len()..) {
-        padding.fill(0);
+        padding.fill(MaybeUninit::new(0));
     }
+    let from: *const i32 = start.as_ptr().cast();
     if groups > 0 {
         // SAFETY: `x` is a row of the weights' depth, the outputs are those of `bias` and the padding of their last group, for
         // which `start` and `sums` have room.
@@ -274,7 +275,7 @@ fn with_term(inner: &Loop, x: &[i8], sum: i32, first: usize, bias: &[i32], term:
 fn add_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
     let Some(kind) = Kind::of(codes) else { return portable_sums(codes, x, sums) };
     let inner = Loop::of(kind, codes);
-    let mut room = Sums::uninit();
+    let mut room = ROOM;
     let from: *mut i32 = room.as_mut_ptr().cast();
     for (x, sums) in x.chunks_exact(codes.depth().max(1)).zip(sums.chunks_exact_mut(codes.outputs().max(1))) {
         let sum = if inner.excess != 0 { total(x) } else { 0 };

@@ -34,6 +34,8 @@ impl F32Rows for Helium {
 }
 
 /// The bits of the largest of `n` elements; `-inf` for none.
+///
+/// Alignment: `vldrw` of `x`, words by its type.
 #[unsafe(naked)]
 unsafe extern "C" fn max_row(x: *const f32, n: usize) -> u32 {
     naked_asm!(
@@ -77,6 +79,9 @@ unsafe extern "C" fn max_row(x: *const f32, n: usize) -> u32 {
 /// Groups that reach lower go through the second loop, which keeps the part of the difference that was rounded off (Knuth's
 /// TwoSum) and gives 0 where the result would be denormal; so does the rest of a row. The lanes' sums are added with
 /// compensation (Kahan 1965), so that the error does not grow with the row.
+///
+/// Alignment: `vldrw` and `vstrw` of `x` and `y`, words by their types; `ldm` of constants behind `.p2align 2`; the
+/// stack.
 #[unsafe(naked)]
 unsafe extern "C" fn exp_row(x: *const f32, y: *mut f32, n: usize, max: u32) -> u32 {
     naked_asm!(
@@ -218,6 +223,8 @@ unsafe extern "C" fn exp_row(x: *const f32, y: *mut f32, n: usize, max: u32) -> 
 }
 
 /// `y[i] *= factor`, given by its bits.
+///
+/// Alignment: `vldrw` and `vstrw` of `y`, words by its type.
 #[unsafe(naked)]
 unsafe extern "C" fn scale_row(y: *mut f32, n: usize, factor: u32) {
     naked_asm!(

@@ -14,6 +14,8 @@ pub(super) const COLS: usize = 0xFFF0;
 
 /// The largest of `n` elements, any number; `i32::MIN` for none. 3 instructions for 4 elements.
 ///
+/// Alignment: `vldrw` of `x`, words by its type.
+///
 /// # Safety
 /// `x` is valid for them.
 #[unsafe(naked)]
@@ -47,6 +49,9 @@ pub(super) unsafe extern "C" fn max(x: *const i32, n: usize) -> i32 {
 
 /// 4-bit codes of `blocks` blocks of 16: `min((max - x) factor / 2^31 to nearest, 15)`. 16 instructions a block.
 ///
+/// Alignment: `vld2` of `x`, words by its type. `y` may start anywhere: it is stored by bytes, as MVE takes no halfword
+/// from an odd address.
+///
 /// # Safety
 /// `x` is valid for them, `y` for 8 bytes a block, and there is one at least.
 #[unsafe(naked)]
@@ -64,11 +69,11 @@ pub(super) unsafe extern "C" fn nibbles(x: *const i32, blocks: usize, max: i32, 
         "mov r3, r12",
         "dls lr, r1",
         "2:",
-        // Vector j holds elements 4 i + j.
-        "vld40.32 {{q0, q1, q2, q3}}, [r0]",
-        "vld41.32 {{q0, q1, q2, q3}}, [r0]",
-        "vld42.32 {{q0, q1, q2, q3}}, [r0]",
-        "vld43.32 {{q0, q1, q2, q3}}, [r0]!",
+        // Even elements and the odd ones behind them, eight and eight.
+        "vld20.32 {{q0, q1}}, [r0]",
+        "vld21.32 {{q0, q1}}, [r0]!",
+        "vld20.32 {{q2, q3}}, [r0]",
+        "vld21.32 {{q2, q3}}, [r0]!",
         "vqsub.s32 q0, q7, q0",
         "vqsub.s32 q1, q7, q1",
         "vqsub.s32 q2, q7, q2",
@@ -77,10 +82,11 @@ pub(super) unsafe extern "C" fn nibbles(x: *const i32, blocks: usize, max: i32, 
         "vqrdmlash.s32 q1, q6, r4",
         "vqrdmlash.s32 q2, q6, r4",
         "vqrdmlash.s32 q3, q6, r4",
-        "vsli.32 q2, q3, #4",
-        "vsli.32 q1, q2, #4",
+        // A byte a lane; what lies above it is not stored.
         "vsli.32 q0, q1, #4",
-        "vstrh.32 q0, [r3], #8",
+        "vsli.32 q2, q3, #4",
+        "vstrb.32 q0, [r3], #4",
+        "vstrb.32 q2, [r3], #4",
         "le lr, 2b",
         "vpop {{d12-d15}}",
         "pop {{r4, pc}}",
@@ -100,6 +106,8 @@ unsafe extern "C" fn rare_row(x: *const i32, cols: usize, y: *mut u8, factor: i3
 }
 
 /// Both of the above for `rows` rows of `cols` elements. 23 instructions for 16 elements.
+///
+/// Alignment: `vldm` and `vld2` of `x`, words by its type; `y` by bytes, as in [`nibbles`].
 ///
 /// # Safety
 /// `x` is valid for them, `y` for half as many bytes; `cols` is a multiple of 16, and neither number is zero.
@@ -132,11 +140,11 @@ pub(super) unsafe extern "C" fn rows(x: *const i32, cols: usize, y: *mut u8, fac
         "blt 5f",
         "dls lr, r1",
         "4:",
-        // Vector j holds elements 4 i + j.
-        "vld40.32 {{q0, q1, q2, q3}}, [r0]",
-        "vld41.32 {{q0, q1, q2, q3}}, [r0]",
-        "vld42.32 {{q0, q1, q2, q3}}, [r0]",
-        "vld43.32 {{q0, q1, q2, q3}}, [r0]!",
+        // Even elements and the odd ones behind them, eight and eight.
+        "vld20.32 {{q0, q1}}, [r0]",
+        "vld21.32 {{q0, q1}}, [r0]!",
+        "vld20.32 {{q2, q3}}, [r0]",
+        "vld21.32 {{q2, q3}}, [r0]!",
         "vqsub.s32 q0, q0, r12",
         "vqsub.s32 q1, q1, r12",
         "vqsub.s32 q2, q2, r12",
@@ -145,10 +153,11 @@ pub(super) unsafe extern "C" fn rows(x: *const i32, cols: usize, y: *mut u8, fac
         "vqrdmlash.s32 q1, q4, r6",
         "vqrdmlash.s32 q2, q4, r6",
         "vqrdmlash.s32 q3, q4, r6",
-        "vsli.32 q2, q3, #4",
-        "vsli.32 q1, q2, #4",
+        // A byte a lane; what lies above it is not stored.
         "vsli.32 q0, q1, #4",
-        "vstrh.32 q0, [r2], #8",
+        "vsli.32 q2, q3, #4",
+        "vstrb.32 q0, [r2], #4",
+        "vstrb.32 q2, [r2], #4",
         "le lr, 4b",
         "subs r5, #1",
         "bne 2b",
@@ -172,6 +181,8 @@ pub(super) unsafe extern "C" fn rows(x: *const i32, cols: usize, y: *mut u8, fac
 
 /// Products of a query with `groups` groups of 8 keys, of one block of 16 channels and `more` further ones. 19 instructions a block
 /// and group, and 7 a group.
+///
+/// Alignment: `query` and `keys` by bytes; `stm` of `y`, words by its type.
 ///
 /// # Safety
 /// `query` is valid for 16 bytes a block, `keys` for 128 bytes a block and group, `y` for 8 words a group, and there is a group at
@@ -211,6 +222,8 @@ pub(super) unsafe extern "C" fn logits(query: *const i8, keys: *const u32, group
 
 /// Weights of 64 codes times values, `groups` groups of 4 channels; gives the sum of the weights. A weight is two bytes, both signed,
 /// `256 upper + lower`. 57 instructions a group and 46.
+///
+/// Alignment: `codes` and `values` by bytes; `vldrh` of `table` and `stm` of `y` by their types; the stack by bytes.
 ///
 /// # Safety
 /// `codes` is valid for 32 bytes, `table` for reading, `values` for 256 bytes a group, `y` for 4 words a group, and there is a group
@@ -309,6 +322,8 @@ pub(super) unsafe extern "C" fn product(
 /// Sums to outputs, any number of them. 10 instructions for 4.
 ///
 /// `constants`: offset; factor; minus the shift; zero point.
+///
+/// Alignment: `ldm` of `constants` and `vldrw` of `x`, words by their types; `y` by bytes.
 ///
 /// # Safety
 /// `x` and `y` are valid for `n` elements.

@@ -95,6 +95,9 @@ macro_rules! one_output {
 
 /// 8-bit weights. 17 instructions for 128 products.
 ///
+/// Alignment: `x` and `w` by bytes; `ldrd` and `ldm` of `turn` and `start`, `stm` of `sums`, words by their types; the
+/// frame is words of the stack.
+///
 /// # Safety
 /// `x` is valid for `turn.blocks` blocks, `w` for that many of eight outputs a group, `start` and `sums` for eight elements
 /// a group up to `turn.end`, not none.
@@ -128,6 +131,8 @@ macro_rules! one_rounded {
 }
 
 /// 8-bit weights, rounded to a width on the way. 33 instructions for 128 products.
+///
+/// Alignment: as [`s8`].
 ///
 /// # Safety
 /// As [`s8`].
@@ -174,6 +179,8 @@ macro_rules! two_nested {
 
 /// The upper plane of nested weights, on the scale of 8 bits. 21 instructions for 128 products.
 ///
+/// Alignment: as [`s8`].
+///
 /// # Safety
 /// As [`s8`], with half as many weights.
 #[unsafe(naked)]
@@ -211,6 +218,8 @@ macro_rules! two_merged {
 }
 
 /// Nested weights at 8 bits, each with 8 added. 29 instructions for 128 products.
+///
+/// Alignment: as [`s8`], the lower plane too by bytes.
 ///
 /// # Safety
 /// As [`nest4`], and `turn.low` is the lower plane, as long as the upper one.
@@ -255,6 +264,8 @@ macro_rules! two_merged_rounded {
 
 /// Nested weights rounded to a width on the way; `turn.half` is 8 less, which the nibbles have added. 45 instructions for 128
 /// products.
+///
+/// Alignment: as [`nest8`]; `vldm` and `vstm` of the frame, whose words are the stack's.
 ///
 /// # Safety
 /// As [`nest8`].
@@ -334,6 +345,8 @@ macro_rules! nibbles {
 
 /// 4-bit weights, the second of a byte with 8 added. 17 instructions for 128 products.
 ///
+/// Alignment: as [`s8`]; `vldrw` and `vstrw` of `start`, `sums` and the frame, words all.
+///
 /// # Safety
 /// As [`nest4`].
 #[unsafe(naked)]
@@ -364,6 +377,8 @@ macro_rules! two_residuals {
 }
 
 /// A lower plane, both weights of a byte with 8 added. 21 instructions for 128 products.
+///
+/// Alignment: as [`s4`].
 ///
 /// # Safety
 /// As [`nest4`].
@@ -433,6 +448,8 @@ pub(super) struct Tables {
 ///
 /// `vqrdmulh` is SRDHM; RDPOT is `vrshl` of a number that is one less if negative.
 ///
+/// Alignment: `ldm` of `tables`, `vldrw` of `sums` and mantissas, words by their types; shifts and `y` by bytes.
+///
 /// # Safety
 /// `sums`, `y` and the tables are valid for `n` elements. Shifts are -31 to -1.
 #[unsafe(naked)]
@@ -464,6 +481,8 @@ pub(super) unsafe extern "C" fn outputs(sums: *const i32, y: *mut i8, n: usize, 
 }
 
 /// The sum of `n` elements. 3 instructions for 16.
+///
+/// Alignment: by bytes.
 ///
 /// # Safety
 /// `x` is valid for `n` elements.

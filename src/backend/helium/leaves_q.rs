@@ -7,6 +7,8 @@ use core::arch::naked_asm;
 
 /// The largest of `n` elements; `i16::MIN` for none. 3 instructions for 8 elements.
 ///
+/// Alignment: `vldrh` of `x`, halfwords by its type.
+///
 /// # Safety
 /// `x` is valid for `n` elements.
 #[unsafe(naked)]
@@ -30,6 +32,9 @@ pub(super) unsafe extern "C" fn max(x: *const i16, n: usize) -> i32 {
 ///
 /// `constants`: maximum; left shift of a difference; multiplier; half of the right shift's unit, less one; minus the right
 /// shift.
+///
+/// Alignment: `vldrh` and `vstrh` of `x` and `y`, halfwords by their types; `ldm` of `constants` and the gather from
+/// `table`, words by theirs.
 ///
 /// # Safety
 /// `x` and `y` are valid for `n` elements and are one row or do not overlap; `table` has 512 words.
@@ -80,6 +85,8 @@ pub(super) unsafe extern "C" fn exp_s16(
 
 /// `y = y * factor / 2^-left` to nearest, at most `i16::MAX`. 6 instructions for 4 elements.
 ///
+/// Alignment: `vldrh` and `vstrh` of `y`, halfwords by its type.
+///
 /// # Safety
 /// `y` is valid for `n` elements.
 #[unsafe(naked)]
@@ -106,6 +113,9 @@ pub(super) unsafe extern "C" fn scale_s16(y: *mut i16, n: usize, factor: i32, le
 ///
 /// `constants`: what is added to the exponent; the sign bit; `f^3` and `f^4`, `f^2`, `f`, 1 of the polynomial; factor of an
 /// element; the lower half of the third one.
+///
+/// Alignment: `vldrh` and `vstrh` of `x` and `y`, halfwords by their types; `ldm` and `ldrd` of `constants`, words by
+/// its type.
 ///
 /// # Safety
 /// `x` and `y` are valid for `n` elements and are one row or do not overlap.
@@ -159,6 +169,8 @@ pub(super) unsafe extern "C" fn exp_s16_u16(x: *const i16, y: *mut u16, n: usize
 }
 
 /// `y = (y * reciprocal / 2^16 + offset) / 2^14`, `y` as a signed number, all cut. 7 instructions for 4 elements.
+///
+/// Alignment: `vldrh` and `vstrh` of `y`, halfwords by its type.
 ///
 /// # Safety
 /// `y` is valid for `n` elements.

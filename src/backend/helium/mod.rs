@@ -4,6 +4,7 @@
 
 mod code_rows;
 mod dot_rows;
+#[cfg(scrimp_has = "helium_fp")]
 mod f32_rows;
 mod leaves_code;
 mod leaves_dot;
@@ -35,6 +36,10 @@ impl Helium {
 }
 
 impl ArithOps for Helium {}
+
+/// MVE without floats (`+mve` alone) leaves them to the portable bodies.
+#[cfg(not(scrimp_has = "helium_fp"))]
+impl super::F32Rows for Helium {}
 
 impl Backend for Helium {
     const NAME: &'static str = "helium";

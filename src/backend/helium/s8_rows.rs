@@ -21,6 +21,7 @@ impl S8Rows for Helium {
             return i8::MIN;
         }
         // SAFETY: reads the row, the lanes of its tail only.
+        // Alignment: by bytes.
         unsafe {
             asm!(
                 "dlstp.8 lr, {len}",
@@ -108,6 +109,7 @@ macro_rules! sum {
             let sum: u32;
             // SAFETY: reads all of `x` and nothing else of it, and an entry of `weights` for each element, as none exceeds
             // `top`.
+            // Alignment: `x` by bytes; the gather from `weights`, words by its type.
             unsafe {
                 asm!(
                     "lsrs r3, r1, #4",
@@ -156,6 +158,7 @@ macro_rules! one_by_one {
             let (x, y) = rows.pointers();
             // SAFETY: reads and writes `len` elements, the lanes of their tail only, each four read before they are written,
             // and an entry of `weights` for each, as none exceeds `top`.
+            // Alignment: `x` by bytes, `y` by bytes, or halfwords by its type; the gather from `weights`, words by its type.
             unsafe {
                 asm!(
                     "vdup.32 q2, r4",
@@ -239,6 +242,7 @@ macro_rules! by_table {
             let mut table = MaybeUninit::<[i8; 256]>::uninit();
             // SAFETY: fills the table with the least output, and then writes outputs from its start to its end at most, for as
             // many entries of `weights` from their end.
+            // Alignment: the table by bytes; the gather from `weights`, words by its type.
             unsafe {
                 asm!(
                     "vdup.8 q2, r12",
@@ -282,6 +286,7 @@ macro_rules! by_table {
             }
             // SAFETY: reads and writes `len` elements, the lanes of their tail only, each sixteen read before they are
             // written; any byte is an index of the table, all of which was written above.
+            // Alignment: by bytes.
             unsafe {
                 asm!(
                     "vdup.8 q2, {top}",

@@ -247,6 +247,9 @@ macro_rules! nibbles_of {
     };
 }
 
+/// Alignment: `w` and `x` by bytes; `ldrd` of `turn`, `ldm` and `stm` of `sums`, words by their types; the frame is
+/// words of the stack.
+///
 /// # Safety
 /// `w` holds `4 fours` rows of `depth` weights, `x` `depth` activations, `sums` `4 fours` sums; neither number is 0.
 #[unsafe(naked)]
@@ -266,6 +269,8 @@ unsafe extern "C" fn bytes(w: *const u8, x: *const i8, sums: *mut i32, turn: *co
     )
 }
 
+/// Alignment: as [`bytes`].
+///
 /// # Safety
 /// As [`bytes`].
 #[unsafe(naked)]
@@ -285,6 +290,8 @@ unsafe extern "C" fn rounded(w: *const u8, x: *const i8, sums: *mut i32, turn: *
     )
 }
 
+/// Alignment: as [`bytes`].
+///
 /// # Safety
 /// As [`bytes`]; two weights a byte, and `depth` is even.
 #[unsafe(naked)]
@@ -294,6 +301,8 @@ unsafe extern "C" fn nibbles(w: *const u8, x: *const i8, sums: *mut i32, turn: *
 
 /// Nibbles that count 16 times.
 ///
+/// Alignment: as [`bytes`].
+///
 /// # Safety
 /// As [`nibbles`].
 #[unsafe(naked)]
@@ -302,6 +311,8 @@ unsafe extern "C" fn high_nibbles(w: *const u8, x: *const i8, sums: *mut i32, tu
 }
 
 /// Unsigned nibbles less 8: the highest bit turned over makes two's complement of them.
+///
+/// Alignment: as [`bytes`].
 ///
 /// # Safety
 /// As [`nibbles`].

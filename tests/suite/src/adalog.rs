@@ -45,7 +45,7 @@ const fn digest(all: u32, byte: u8) -> u32 {
 }
 
 /// All short lengths, long ones, and rows with masks and far logits.
-pub(crate) fn codes<D: Dispatch>(d: D) -> Result<(), Failure> {
+pub(crate) fn codes<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
     let mut logits = [0; MOST];
     let mut all = 0x811C_9DC5;
     for len in (1..=34).chain([63, 64, 65, MOST]) {
@@ -63,7 +63,7 @@ pub(crate) fn codes<D: Dispatch>(d: D) -> Result<(), Failure> {
             }
             let max = row.iter().copied().max().unwrap_or(0);
             let rows = Rows::one(len).map_err(unexpected)?;
-            let mut y = Guarded::<u8, BYTES>::new(1 + kind as usize, CODES.packed_len(len));
+            let mut y = Guarded::<u8, BYTES>::new(at, CODES.packed_len(len));
             CODES.run_on(d, row, y.row(), rows).map_err(unexpected)?;
             y.check()?;
             for (i, &logit) in row.iter().enumerate() {
@@ -76,7 +76,7 @@ pub(crate) fn codes<D: Dispatch>(d: D) -> Result<(), Failure> {
             if len % 2 == 1 && y.row()[len / 2] >> 4 != 15 {
                 return Err(Failure::new("the last byte is not filled up").row(len, 0));
             }
-            let mut other = Guarded::<u8, BYTES>::new(3, CODES.packed_len(len));
+            let mut other = Guarded::<u8, BYTES>::new(7 - at, CODES.packed_len(len));
             CODES.run_biased_on(d, row, LogitBias::None, other.row(), rows).map_err(unexpected)?;
             if other.row() != y.row() {
                 return Err(Failure::new("another path, other codes").row(len, 0));
@@ -93,7 +93,7 @@ pub(crate) fn codes<D: Dispatch>(d: D) -> Result<(), Failure> {
 
 /// Several rows at once of lengths for which backends have one loop; between usual rows one that is masked as a whole, one with
 /// masks among far logits, and one whose distances leave i32.
-pub(crate) fn rows_of_codes<D: Dispatch>(d: D) -> Result<(), Failure> {
+pub(crate) fn rows_of_codes<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
     for cols in [16, 32, 48, 64, 80] {
         let mut logits = [0; 5 * 80];
         let logits = &mut logits[..5 * cols];
@@ -109,7 +109,7 @@ pub(crate) fn rows_of_codes<D: Dispatch>(d: D) -> Result<(), Failure> {
             };
         }
         let rows = Rows::new(5, cols).map_err(unexpected)?;
-        let mut y = Guarded::<u8, 256>::new(cols / 16, 5 * cols / 2);
+        let mut y = Guarded::<u8, 256>::new(at, 5 * cols / 2);
         CODES.run_on(d, logits, y.row(), rows).map_err(unexpected)?;
         y.check()?;
         for (i, &logit) in logits.iter().enumerate() {
@@ -131,26 +131,32 @@ pub(crate) fn rows_of_codes<D: Dispatch>(d: D) -> Result<(), Failure> {
 /// Keys and channels of the heads that are tried.
 const SHAPES: [(usize, usize); 8] = [(1, 1), (5, 3), (8, 4), (16, 16), (33, 20), (64, 8), (65, 9), (40, 32)];
 /// Room for the largest of them.
-const KEYS: usize = 40 * 32;
+const KEYS: usize = 40 * 32 + 8;
 const WORDS: usize = 512;
 
 struct Head<const N: usize = KEYS> {
     keys: usize,
     width: usize,
     shape: Rows,
-    k: [i8; N],
-    v: [i8; N],
+    k: Guarded<i8, N>,
+    v: Guarded<i8, N>,
 }
 
 impl<const N: usize> Head<N> {
-    fn new(keys: usize, width: usize) -> Result<Self, Failure> {
-        let shape = Rows::new(keys, width).map_err(unexpected)?;
-        let fill = |seed| core::array::from_fn(|i| (mix(i, seed + keys as u32) >> 24) as i8);
-        Ok(Self { keys, width, shape, k: fill(1), v: fill(2) })
+    #[inline(always)]
+    const fn new() -> Self {
+        let shape = scrimp::expect!(Rows::new(1, 1));
+        Self { keys: 1, width: 1, shape, k: Guarded::new(0, 1), v: Guarded::new(0, 1) }
     }
 
-    const fn elements(&self) -> usize {
-        self.keys * self.width
+    /// Keys start `at` bytes behind a word, values as many before the next.
+    fn fill(&mut self, keys: usize, width: usize, at: usize) -> Result<(), Failure> {
+        (self.keys, self.width) = (keys, width);
+        self.shape = Rows::new(keys, width).map_err(unexpected)?;
+        let noise = |i, seed| (mix(i, seed + keys as u32) >> 24) as i8;
+        self.k.fill(at, keys * width, |i| noise(i, 1));
+        self.v.fill(4 - at, keys * width, |i| noise(i, 2));
+        Ok(())
     }
 }
 
@@ -158,14 +164,15 @@ static PRODUCT: CodeProduct =
     scrimp::expect!(CodeProduct::new(&ADALOG, ValueRange { zero_point: 3, low: -128, high: 127 }, 128));
 
 /// All forms of the product.
-pub(crate) fn product<D: Dispatch>(d: D) -> Result<(), Failure> {
+pub(crate) fn product<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
+    let mut head = Head::<KEYS>::new();
     for (keys, width) in SHAPES {
-        let head = Head::<KEYS>::new(keys, width)?;
+        head.fill(keys, width, at)?;
         let bytes = keys.div_ceil(2);
-        let codes: [u8; 2 * BYTES] = core::array::from_fn(|i| (mix(i, 9) >> 11) as u8);
-        let codes = &codes[..2 * bytes];
+        let mut codes = Guarded::<u8, { 2 * BYTES }>::filled(at, 2 * bytes, |i| (mix(i, 9) >> 11) as u8);
+        let codes = &*codes.row();
         let queries = Rows::new(2, keys).map_err(unexpected)?;
-        let v = &head.v[..head.elements()];
+        let v = &*head.v.row();
         let mut words = [0; WORDS];
         let words = &mut words[..PackedValues::words(head.shape)];
         let packed = PackedValues::pack_on(d, v, words, head.shape).map_err(unexpected)?;
@@ -203,22 +210,23 @@ static ATTENTION: AttentionAdaLog = scrimp::expect!(AttentionAdaLog::new(&ADALOG
 static PAPERS: AttentionAdaLog = scrimp::expect!(AttentionAdaLog::new(&ADALOG, CodeForm::Normalized, &SCALES, 128));
 
 /// Heads with and without a bias; the paper's codes by their bytes alone.
-pub(crate) fn attention<D: Dispatch>(d: D) -> Result<(), Failure> {
+pub(crate) fn attention<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
     let mut all = 0x811C_9DC5;
+    let mut head = Head::<KEYS>::new();
     for (keys, width) in SHAPES {
-        let head = Head::<KEYS>::new(keys, width)?;
-        let q: [i8; 64] = core::array::from_fn(|i| (mix(i, 5) >> 24) as i8 / 8);
-        let q = &q[..2 * width];
+        head.fill(keys, width, at)?;
+        let mut q = Guarded::<i8, 72>::filled(at, 2 * width, |i| (mix(i, 5) >> 24) as i8 / 8);
+        let q = &*q.row();
         let bias: [i32; 130] = core::array::from_fn(|i| if i % 3 == 1 { MASKED } else { (mix(i, 6) >> 20) as i32 });
         let (mut k, mut v) = ([0; WORDS / 2 + 100], [0; WORDS]);
         let k = &mut k[..PackedKeys::words(head.shape)];
-        let k = PackedKeys::pack_on(d, &head.k[..head.elements()], k, head.shape).map_err(unexpected)?;
+        let k = PackedKeys::pack_on(d, head.k.row(), k, head.shape).map_err(unexpected)?;
         let v = &mut v[..PackedValues::words(head.shape)];
-        let v = PackedValues::pack_on(d, &head.v[..head.elements()], v, head.shape).map_err(unexpected)?;
+        let v = PackedValues::pack_on(d, head.v.row(), v, head.shape).map_err(unexpected)?;
         let mut scratch = [0; 200];
         for biased in [false, true] {
             let added = if biased { LogitBias::Add(&bias[..2 * keys]) } else { LogitBias::None };
-            let mut y = Guarded::<i8, 72>::new(2, 2 * width);
+            let mut y = Guarded::<i8, 72>::new(at, 2 * width);
             attend_adalog_on(d, &PAPERS, q, &k, &v, added, y.row(), &mut scratch).map_err(unexpected)?;
             all = y.row().iter().fold(all, |all, &y| digest(all, y as u8));
             attend_adalog_on(d, &ATTENTION, q, &k, &v, added, y.row(), &mut scratch).map_err(unexpected)?;
@@ -226,7 +234,7 @@ pub(crate) fn attention<D: Dispatch>(d: D) -> Result<(), Failure> {
             all = y.row().iter().fold(all, |all, &y| digest(all, y as u8));
             for (query, (q, y)) in q.chunks(width).zip(y.row().chunks(width)).enumerate() {
                 let bias = if biased { &bias[query * keys..] } else { &[] };
-                anchored(&head, q, bias, y)?;
+                anchored(&mut head, q, bias, y)?;
             }
         }
     }
@@ -234,32 +242,34 @@ pub(crate) fn attention<D: Dispatch>(d: D) -> Result<(), Failure> {
 }
 
 /// Heads in which nothing needs padding, for which backends have ways of their own.
-pub(crate) fn whole_heads<D: Dispatch>(d: D) -> Result<(), Failure> {
+pub(crate) fn whole_heads<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
     for (keys, width) in [(64, 16), (64, 32), (128, 16)] {
-        let head = Head::<2048>::new(keys, width)?;
+        let mut head = Head::<2064>::new();
+        head.fill(keys, width, at)?;
         let (mut k, mut v, mut scratch) = ([0; 512], [0; 512], [0; 200]);
         let k = &mut k[..PackedKeys::words(head.shape)];
-        let k = PackedKeys::pack_on(d, &head.k[..head.elements()], k, head.shape).map_err(unexpected)?;
+        let k = PackedKeys::pack_on(d, head.k.row(), k, head.shape).map_err(unexpected)?;
         let v = &mut v[..PackedValues::words(head.shape)];
-        let v = PackedValues::pack_on(d, &head.v[..head.elements()], v, head.shape).map_err(unexpected)?;
+        let v = PackedValues::pack_on(d, head.v.row(), v, head.shape).map_err(unexpected)?;
         for queries in [1, 3] {
-            let q: [i8; 96] = core::array::from_fn(|i| (mix(i, 5) >> 24) as i8 / 8);
-            let q = &q[..queries * width];
-            let mut y = Guarded::<i8, 112>::new(queries, queries * width);
+            let mut q = Guarded::<i8, 112>::filled(at, queries * width, |i| (mix(i, 5) >> 24) as i8 / 8);
+            let q = &*q.row();
+            let mut y = Guarded::<i8, 112>::new(4 - at, queries * width);
             attend_adalog_on(d, &ATTENTION, q, &k, &v, LogitBias::None, y.row(), &mut scratch).map_err(unexpected)?;
             y.check()?;
             for (q, y) in q.chunks(width).zip(y.row().chunks(width)) {
-                anchored(&head, q, &[], y)?;
+                anchored(&mut head, q, &[], y)?;
             }
-            let codes: [u8; 192] = core::array::from_fn(|i| (mix(i, 9) >> 11) as u8);
-            let codes = &codes[..queries * keys / 2];
+            let mut codes = Guarded::<u8, 208>::filled(at, queries * keys / 2, |i| (mix(i, 9) >> 11) as u8);
+            let codes = &*codes.row();
             let mut y = Guarded::<i32, 112>::new(queries, queries * width);
             PRODUCT.run_packed_on(d, codes, &v, y.row(), &mut scratch).map_err(unexpected)?;
             y.check()?;
             for (i, &got) in y.row().iter().enumerate() {
                 let codes = &codes[i / width * keys / 2..];
                 let weight = |k: usize| WEIGHTS[usize::from(codes[k / 2] >> (k % 2 * 4) & 15)];
-                let value = |k: usize| i32::from(head.v[k * width + i % width]) - 3;
+                let v = &*head.v.row();
+                let value = |k: usize| i32::from(v[k * width + i % width]) - 3;
                 let want: i32 = (0..keys).map(|k| weight(k) * value(k)).sum::<i32>();
                 if got != want {
                     return Err(Failure::new("another sum").row(keys, queries).element(i, want.into(), got.into()));
@@ -271,11 +281,12 @@ pub(crate) fn whole_heads<D: Dispatch>(d: D) -> Result<(), Failure> {
 }
 
 /// One query in plain code.
-fn anchored<const N: usize>(head: &Head<N>, q: &[i8], bias: &[i32], y: &[i8]) -> Result<(), Failure> {
+fn anchored<const N: usize>(head: &mut Head<N>, q: &[i8], bias: &[i32], y: &[i8]) -> Result<(), Failure> {
     let (keys, width) = (head.keys, head.width);
+    let (k_row, v_row) = (&*head.k.row(), &*head.v.row());
     let mut logits = [MASKED; 128];
     for (k, logit) in logits.iter_mut().enumerate().take(keys) {
-        let key = &head.k[k * width..];
+        let key = &k_row[k * width..];
         let dot = q.iter().zip(key).map(|(&q, &k)| i32::from(q) * i32::from(k)).sum::<i32>();
         *logit = match bias.get(k) {
             Some(&MASKED) => MASKED,
@@ -287,7 +298,7 @@ fn anchored<const N: usize>(head: &Head<N>, q: &[i8], bias: &[i32], y: &[i8]) ->
     let weight = |logit: i32| if logit == MASKED { 0 } else { WEIGHTS[usize::from(code(max - logit))] };
     let sum: i32 = logits.iter().map(|&logit| weight(logit)).sum::<i32>();
     for (j, &got) in y.iter().enumerate() {
-        let total: i32 = (0..keys).map(|k| weight(logits[k]) * (i32::from(head.v[k * width + j]) - 3)).sum::<i32>();
+        let total: i32 = (0..keys).map(|k| weight(logits[k]) * (i32::from(v_row[k * width + j]) - 3)).sum::<i32>();
         let want = if sum == 0 { -9.0 } else { f64::from(total) / f64::from(sum) * 2.0 - 9.0 };
         if (want.clamp(-128.0, 127.0) - f64::from(got)).abs() > 0.51 {
             return Err(Failure::new("another output").row(keys, width).element(j, want, got.into()));
@@ -301,15 +312,15 @@ static GELU_CODES: GeluCodes = scrimp::expect!(GeluCodes::new(&GELU, 0.03, 4, GE
 static LINEAR: CodeLinear = scrimp::expect!(CodeLinear::new(&GELU, 70, 255));
 
 /// GELU codes and the layer behind them, by their bytes.
-pub(crate) fn gelu<D: Dispatch>(d: D) -> Result<(), Failure> {
-    let x: [i8; 140] = core::array::from_fn(|i| (mix(i, 3) >> 24) as i8);
-    let w: [i8; 210] = core::array::from_fn(|i| (mix(i, 4) >> 24) as i8);
+pub(crate) fn gelu<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
+    let mut x = Guarded::<i8, 148>::filled(at, 140, |i| (mix(i, 3) >> 24) as i8);
+    let mut w = Guarded::<i8, 218>::filled(4 - at, 210, |i| (mix(i, 4) >> 24) as i8);
     let tokens = Rows::new(2, 70).map_err(unexpected)?;
-    let mut codes = Guarded::<u8, 80>::new(5, 70);
-    GELU_CODES.run(&x, codes.row(), tokens).map_err(unexpected)?;
+    let mut codes = Guarded::<u8, 80>::new(4 + at, 70);
+    GELU_CODES.run(x.row(), codes.row(), tokens).map_err(unexpected)?;
     codes.check()?;
     let mut y = Guarded::<i32, 10>::new(2, 6);
-    LINEAR.run_on(d, codes.row(), &w, &[1, -2, 3], &[5, 6, 7], y.row(), tokens).map_err(unexpected)?;
+    LINEAR.run_on(d, codes.row(), w.row(), &[1, -2, 3], &[5, 6, 7], y.row(), tokens).map_err(unexpected)?;
     y.check()?;
     let all = codes.row().iter().fold(0x811C_9DC5, |all, &byte| digest(all, byte));
     let all = y.row().iter().flat_map(|y| y.to_le_bytes()).fold(all, digest);

@@ -97,6 +97,7 @@ impl Spec {
     fn check<D: Dispatch, const OUTPUTS: usize, const INPUTS: usize, const ROOM: usize>(
         &self,
         d: D,
+        at: usize,
         weights: Weights<'_>,
     ) -> Result<(), Failure> {
         let Self { outputs, depth, width, quant, .. } = *self;
@@ -109,7 +110,7 @@ impl Spec {
             .map_err(unexpected)?;
         let widths = [(width, requant)];
         let layer = LinearS8::new(weights, &widths, quant).map_err(unexpected)?;
-        let offset = (outputs + depth) % 4;
+        let offset = (outputs + depth + at) % 4;
         let mut x = Guarded::<i8, INPUTS>::new(offset, ROWS * depth);
         x.row().iter_mut().enumerate().for_each(|(at, x)| *x = self.x(at));
         let mut y = Guarded::<i8, ROOM>::new(3 - offset, ROWS * outputs);
@@ -165,6 +166,7 @@ fn layers<
     const ROOM: usize,
 >(
     d: D,
+    at: usize,
     outputs: usize,
     depth: usize,
     widths: &[Width],
@@ -172,13 +174,12 @@ fn layers<
     let shape = Rows::new(outputs, depth).map_err(unexpected)?;
     let (n, bytes) = (outputs * depth, (outputs * depth).div_ceil(2));
     for format in FORMATS {
-        let mut codes = [0i8; CODES];
-        let codes = &mut codes[..n];
         let spec = |width| Spec::new(outputs, depth, format, width);
-        codes.iter_mut().enumerate().for_each(|(at, code)| *code = spec(Width::W8).code(at));
-        let mut nibbles = [0u8; CODES];
-        let (high, low) = nibbles.split_at_mut(CODES / 2);
-        let (high, low) = (&mut high[..bytes], &mut low[..bytes]);
+        let mut codes = Guarded::<i8, CODES>::filled(at, n, |at| spec(Width::W8).code(at));
+        let codes = &*codes.row();
+        // The lower plane starts where the upper one ends.
+        let mut nibbles = Guarded::<u8, CODES>::new(at, 2 * bytes);
+        let (high, low) = nibbles.row().split_at_mut(bytes);
         let rows = match format {
             Format::S8 => Weights::s8(codes, shape),
             Format::Raw8 => Weights::raw8(codes, shape),
@@ -187,7 +188,7 @@ fn layers<
         };
         let rows = rows.map_err(unexpected)?;
         for &width in widths.iter().filter(|&&width| rows.has(width)) {
-            spec(width).check::<D, OUTPUTS, INPUTS, ROOM>(d, rows)?;
+            spec(width).check::<D, OUTPUTS, INPUTS, ROOM>(d, at, rows)?;
         }
         for layout in PACKED {
             let (mut words, mut low) = ([0u32; WORDS], [0u32; WORDS]);
@@ -196,7 +197,7 @@ fn layers<
             let all = if format == Format::S4 { Width::W4 } else { Width::W8 };
             let packed = rows.pack_into(format, layout, all, &mut words[..length], low).map_err(unexpected)?;
             for &width in widths.iter().filter(|&&width| packed.has(width)) {
-                spec(width).check::<D, OUTPUTS, INPUTS, ROOM>(d, packed)?;
+                spec(width).check::<D, OUTPUTS, INPUTS, ROOM>(d, at, packed)?;
             }
         }
     }
@@ -206,29 +207,31 @@ fn layers<
 const SOME: [Width; 4] = [Width::W8, Width::W4, Width::W3, Width::W6];
 
 /// Shapes round every block, group and padding.
-pub(crate) fn linear<D: Dispatch>(d: D) -> Result<(), Failure> {
+pub(crate) fn linear<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
     for (outputs, depth) in [(1, 1), (2, 3), (4, 8), (5, 15), (7, 16), (3, 17), (8, 18), (9, 31), (12, 10), (10, 33)] {
-        layers::<D, 340, 192, 12, 72, 32>(d, outputs, depth, &SOME)?;
+        layers::<D, 352, 192, 12, 72, 32>(d, at, outputs, depth, &SOME)?;
     }
-    layers::<D, 340, 192, 12, 72, 32>(d, 8, 32, &Width::ALL)
+    layers::<D, 352, 192, 12, 72, 32>(d, at, 8, 32, &Width::ALL)
 }
 
 /// More outputs than are worked on at a time, and more inputs than a block.
-pub(crate) fn linear_wide<D: Dispatch>(d: D) -> Result<(), Failure> {
+pub(crate) fn linear_wide<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
     for (outputs, depth) in [(4, 496), (5, 497), (3, 512), (9, 1003), (67, 48), (64, 80), (131, 64), (128, 20)] {
-        layers::<D, 9100, 4100, 132, 2012, 270>(d, outputs, depth, &[Width::W8, Width::W4, Width::W2])?;
+        layers::<D, 9104, 4100, 132, 2012, 270>(d, at, outputs, depth, &[Width::W8, Width::W4, Width::W2])?;
     }
     Ok(())
 }
 
 /// 16-bit activations: sums beyond 32 bits.
-pub(crate) fn linear_s16<D: Dispatch>(d: D) -> Result<(), Failure> {
+pub(crate) fn linear_s16<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
     const OUTPUTS: usize = 5;
     const DEPTH: usize = 301;
     let shape = Rows::new(OUTPUTS, DEPTH).map_err(unexpected)?;
     let codes: [i8; OUTPUTS * DEPTH] = core::array::from_fn(|i| if i < DEPTH { -128 } else { noise(i) });
-    let x: [i16; DEPTH] =
-        core::array::from_fn(|i| if i.is_multiple_of(9) { i16::MIN } else { i16::from(noise(2 * i)) * 250 });
+    let mut x = Guarded::<i16, { DEPTH + 4 }>::filled(at, DEPTH, |i| {
+        if i.is_multiple_of(9) { i16::MIN } else { i16::from(noise(2 * i)) * 250 }
+    });
+    let x = &*x.row();
     let bias: [i64; OUTPUTS] = core::array::from_fn(|o| i64::from(noise(o)) << 20);
     let mantissa = [1 << 30, i32::MAX, 1_300_000_000, -1_300_000_000, 1_700_000_001];
     let shift = [-14, -15, -9, -13, -20];
@@ -237,8 +240,8 @@ pub(crate) fn linear_s16<D: Dispatch>(d: D) -> Result<(), Failure> {
         let widths = [(width, requant)];
         let weights = Weights::raw8(&codes, shape).map_err(unexpected)?;
         let layer = LinearS16::new(weights, &widths, -30_000, i16::MAX).map_err(unexpected)?;
-        let mut y = Guarded::<i16, 8>::new(2, OUTPUTS);
-        layer.run_on(d, &x, y.row(), 1).map_err(unexpected)?;
+        let mut y = Guarded::<i16, 9>::new(at, OUTPUTS);
+        layer.run_on(d, x, y.row(), 1).map_err(unexpected)?;
         y.check()?;
         for (o, &got) in y.row().iter().enumerate() {
             let weight = |i: usize| i64::from(double_round_masked(codes[o * DEPTH + i], width));
@@ -254,21 +257,24 @@ pub(crate) fn linear_s16<D: Dispatch>(d: D) -> Result<(), Failure> {
 }
 
 /// Both matrices as they are and transposed, one batch for several.
-pub(crate) fn batch_matmul<D: Dispatch>(d: D) -> Result<(), Failure> {
+pub(crate) fn batch_matmul<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
     const BATCHES: usize = 2;
     const ROWS: usize = 3;
     const DEPTH: usize = 9;
     const COLS: usize = 18;
-    let lhs: [i8; ROWS * DEPTH] = core::array::from_fn(noise);
-    let rhs: [i8; BATCHES * COLS * DEPTH] = core::array::from_fn(|i| noise(i + 77));
+    let mut lhs = Guarded::<i8, { ROWS * DEPTH + 4 }>::filled(at, ROWS * DEPTH, noise);
+    let lhs = &*lhs.row();
+    let mut rhs =
+        Guarded::<i8, { BATCHES * COLS * DEPTH + 4 }>::filled(4 - at, BATCHES * COLS * DEPTH, |i| noise(i + 77));
+    let rhs = &*rhs.row();
     let multiplier = Multiplier { mantissa: 1_234_567_890, shift: -8 };
     let product = BatchMatMulS8::new(multiplier, [128, -7], 5).map_err(unexpected)?;
     for (l, r) in [(false, false), (false, true), (true, false), (true, true)] {
         let lhs_axes = if l { [1, 1, DEPTH, ROWS] } else { [1, 1, ROWS, DEPTH] };
         let rhs_axes = if r { [1, BATCHES, COLS, DEPTH] } else { [1, BATCHES, DEPTH, COLS] };
         let shape = BatchShape::new(lhs_axes, rhs_axes, l, r).map_err(unexpected)?;
-        let mut y = Guarded::<i8, 120>::new(5, BATCHES * ROWS * COLS);
-        product.run_on(d, &lhs, &rhs, y.row(), &shape).map_err(unexpected)?;
+        let mut y = Guarded::<i8, 120>::new(4 + at, BATCHES * ROWS * COLS);
+        product.run_on(d, lhs, rhs, y.row(), &shape).map_err(unexpected)?;
         y.check()?;
         for (at, &got) in y.row().iter().enumerate() {
             let (b, row, col) = (at / (ROWS * COLS), at / COLS % ROWS, at % COLS);

@@ -47,6 +47,9 @@ pub(crate) fn paint(i: usize) -> f32 {
 }
 
 /// `LEN` elements of which a window is the row under test and the rest canaries.
+///
+/// The buffer starts at a multiple of 16 bytes, so that an offset says where in a word or vector the row starts.
+#[repr(C, align(16))]
 pub(crate) struct Guarded<T, const LEN: usize> {
     all: [T; LEN],
     offset: usize,
@@ -55,8 +58,24 @@ pub(crate) struct Guarded<T, const LEN: usize> {
 
 impl<T: Element, const LEN: usize> Guarded<T, LEN> {
     /// A row of `len` elements at `offset`.
-    pub(crate) fn new(offset: usize, len: usize) -> Self {
+    #[inline(always)]
+    pub(crate) const fn new(offset: usize, len: usize) -> Self {
         Self { all: [T::CANARY; LEN], offset, len }
+    }
+
+    /// A row that is read: of `len` elements at `offset`, each made by `f`.
+    #[inline(always)]
+    pub(crate) fn filled(offset: usize, len: usize, f: impl Fn(usize) -> T) -> Self {
+        let mut guarded = Self::new(offset, len);
+        guarded.fill(offset, len, f);
+        guarded
+    }
+
+    /// Makes it such a row, in place: a copy would not fit the stack of a micro:bit.
+    pub(crate) fn fill(&mut self, offset: usize, len: usize, f: impl Fn(usize) -> T) {
+        self.all.fill(T::CANARY);
+        (self.offset, self.len) = (offset, len);
+        self.row().iter_mut().enumerate().for_each(|(i, v)| *v = f(i));
     }
 
     /// The row.

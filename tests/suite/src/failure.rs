@@ -11,6 +11,8 @@ pub struct Failure {
     len: usize,
     /// Where the row starts in its buffer.
     offset: usize,
+    /// Where in a word bytes start, if the case tries several places.
+    place: Option<usize>,
     /// The element, and what it should be and is.
     element: Option<(usize, f64, f64)>,
 }
@@ -19,13 +21,19 @@ impl Failure {
     /// `rule` was broken.
     #[must_use]
     pub const fn new(rule: &'static str) -> Self {
-        Self { rule, len: 0, offset: 0, element: None }
+        Self { rule, len: 0, offset: 0, place: None, element: None }
     }
 
     /// ... for a row of `len` elements that starts at `offset`.
     #[must_use]
     pub const fn row(self, len: usize, offset: usize) -> Self {
         Self { len, offset, ..self }
+    }
+
+    /// ... where bytes start `place` behind a word.
+    #[must_use]
+    pub const fn at(self, place: usize) -> Self {
+        Self { place: Some(place), ..self }
     }
 
     /// ... by element `index`.
@@ -40,6 +48,9 @@ impl fmt::Display for Failure {
         f.write_str(self.rule)?;
         if self.len != 0 {
             write!(f, "; row of {} at offset {}", self.len, self.offset)?;
+        }
+        if let Some(place) = self.place {
+            write!(f, "; {place} bytes behind a word")?;
         }
         if let Some((index, want, got)) = self.element {
             write!(f, "; element {index} is {got:e}, {want:e} wanted")?;

@@ -15,7 +15,7 @@ const ROOM: usize = MAX_LEN + 2 * OFFSETS;
 type Run<'a, X, Y> = &'a mut dyn FnMut(&[X], &mut [Y], Rows) -> Result<(), Error>;
 
 /// TFLite's rule, at scales of every kind: shifts to the left, to the right, and further than 32 bits have room for.
-pub(crate) fn s16<D: Dispatch>(backend: D) -> Result<(), Failure> {
+pub(crate) fn s16<D: Dispatch>(backend: D, at: usize) -> Result<(), Failure> {
     let mut hash = Hash::new();
     for (multiplier, shift) in [
         (1_717_960_704, 2),
@@ -30,59 +30,59 @@ pub(crate) fn s16<D: Dispatch>(backend: D) -> Result<(), Failure> {
     ] {
         let softmax = SoftmaxS16::from_multiplier(multiplier, shift).map_err(|_| Failure::new("an error"))?;
         let mut apart = |x: &[i16], y: &mut [i16], rows| softmax.run_on(backend, x, y, rows);
-        every_row(s16_values, &mut apart, &mut hash)?;
+        every_row(at, s16_values, &mut apart, &mut hash)?;
         let mut in_place = |x: &[i16], y: &mut [i16], rows| {
             y.copy_from_slice(x);
             softmax.run_in_place_on(backend, y, rows)
         };
-        every_row(s16_values, &mut in_place, &mut hash)?;
+        every_row(at, s16_values, &mut in_place, &mut hash)?;
     }
     hash.is(1_378_700_981)
 }
 
 /// Every pair of formats in general, and i16 to u16 in the form that backends speed up.
-pub(crate) fn q<D: Dispatch>(backend: D) -> Result<(), Failure> {
+pub(crate) fn q<D: Dispatch>(backend: D, at: usize) -> Result<(), Failure> {
     let mut hash = Hash::new();
     for unit in [1.0 / 256.0, 1.0 / 32_768.0, 1.0 / 300.0, 0.25, 1e-12] {
         let softmax = SoftmaxQ::from_scale(unit).map_err(|_| Failure::new("an error"))?;
         let mut run = |x: &[i16], y: &mut [u16], rows| softmax.run_on(backend, x, y, rows);
-        every_row(s16_values, &mut run, &mut hash)?;
+        every_row(at, s16_values, &mut run, &mut hash)?;
     }
     let softmax = SoftmaxQ::new(4).map_err(|_| Failure::new("an error"))?;
     let mut run = |x: &[i8], y: &mut [u8], rows| softmax.run_on(backend, x, y, rows);
-    every_row(|i, kind| (s16_values(i, kind) >> 8) as i8, &mut run, &mut hash)?;
+    every_row(at, |i, kind| (s16_values(i, kind) >> 8) as i8, &mut run, &mut hash)?;
     let softmax = SoftmaxQ::new(16).map_err(|_| Failure::new("an error"))?;
     let mut run = |x: &[i32], y: &mut [u32], rows| softmax.run_on(backend, x, y, rows);
-    every_row(|i, kind| i32::from(s16_values(i, kind)) << 7, &mut run, &mut hash)?;
+    every_row(at, |i, kind| i32::from(s16_values(i, kind)) << 7, &mut run, &mut hash)?;
     hash.is(2_054_877_922)
 }
 
 /// Two passes; and the same row in blocks of two states.
-pub(crate) fn two_pass<D: Dispatch>(backend: D) -> Result<(), Failure> {
+pub(crate) fn two_pass<D: Dispatch>(backend: D, at: usize) -> Result<(), Failure> {
     let mut hash = Hash::new();
     let softmax = SoftmaxQ::new(8).map_err(|_| Failure::new("an error"))?;
     let mut run = |x: &[i16], y: &mut [u16], rows| two_pass_q_on(backend, &softmax, x, y, rows);
-    every_row(s16_values, &mut run, &mut hash)?;
+    every_row(at, s16_values, &mut run, &mut hash)?;
     let mut run = |x: &[i16], y: &mut [u32], _: Rows| {
         let (front, back) = x.split_at(x.len() / 3);
         let (mut state, mut other) = (OnlineQ::new(&softmax), OnlineQ::new(&softmax));
         state.push(back);
         other.push(front);
-        state.merge(&other);
+        state.merge(&other)?;
         state.write(x, y)
     };
-    every_row(s16_values, &mut run, &mut hash)?;
+    every_row(at, s16_values, &mut run, &mut hash)?;
     hash.is(1_043_559_127)
 }
 
 /// Divisions of 32 and of 64 bits.
-pub(crate) fn stable<D: Dispatch>(backend: D) -> Result<(), Failure> {
+pub(crate) fn stable<D: Dispatch>(backend: D, at: usize) -> Result<(), Failure> {
     let mut hash = Hash::new();
     let softmax = StablemaxQ::new(8).map_err(|_| Failure::new("an error"))?;
     let mut run = |x: &[i16], y: &mut [u16], rows| softmax.run_on(backend, x, y, rows);
-    every_row(s16_values, &mut run, &mut hash)?;
+    every_row(at, s16_values, &mut run, &mut hash)?;
     let mut run = |x: &[i16], y: &mut [u32], rows| softmax.run_on(backend, x, y, rows);
-    every_row(s16_values, &mut run, &mut hash)?;
+    every_row(at, s16_values, &mut run, &mut hash)?;
     hash.is(3_387_345_060)
 }
 
@@ -102,13 +102,14 @@ fn s16_values(i: usize, kind: usize) -> i16 {
 
 /// Runs all lengths, at offsets that change with them, of all kinds, and adds up what comes out.
 fn every_row<X: Element, Y: Element + Output>(
+    at: usize,
     value: impl Fn(usize, usize) -> X,
     run: Run<'_, X, Y>,
     hash: &mut Hash,
 ) -> Result<(), Failure> {
     for len in 1..=MAX_LEN {
         for kind in 0..6 {
-            let offset = (len + 3 * kind) % OFFSETS;
+            let offset = (len + 3 * kind + at) % OFFSETS;
             let mut x = Guarded::<X, ROOM>::new(offset, len);
             let mut y = Guarded::<Y, ROOM>::new((offset * 7 + 1) % OFFSETS, len);
             for (i, x) in x.row().iter_mut().enumerate() {

@@ -24,16 +24,15 @@ type Check<'a> = dyn FnMut(&[i8], usize) -> Result<(), Failure> + 'a;
 /// A public function from rows to rows.
 type Call<'a, Y> = dyn Fn(&[i8], &mut [Y], Rows) -> Result<(), Error> + 'a;
 
-/// All short lengths at all offsets of a word, and some long ones, of the kinds of rows that take different paths.
-fn rows(check: &mut Check<'_>) -> Result<(), Failure> {
-    let mut x = [0i8; ROOM];
+/// All short lengths and some long ones, of the kinds of rows that take different paths; at all places of a word when called for each
+/// `at`.
+fn rows(at: usize, check: &mut Check<'_>) -> Result<(), Failure> {
     for len in (1..=40).chain([63, 64, 65, 95, 96, 97, 159, 160, 161, 279, 281, 319, 321, 511, 513, MOST]) {
         for kind in 0..5 {
-            let offset = (len + kind) % 4;
-            let row = &mut x[offset..offset + len];
-            for (i, x) in row.iter_mut().enumerate() {
+            let offset = (len + kind + at) % 4;
+            let mut x = Guarded::<i8, ROOM>::filled(offset, len, |i| {
                 let noise = ((i * 89 + len * 31 + kind * 7) % 251) as i32 - 125;
-                *x = match kind {
+                let x = match kind {
                     0 => noise,
                     1 => noise / 16,
                     2 => -7,
@@ -45,9 +44,10 @@ fn rows(check: &mut Check<'_>) -> Result<(), Failure> {
                             noise / 3 - 80
                         }
                     }
-                } as i8;
-            }
-            check(&x[offset..offset + len], offset).map_err(|failure| failure.row(len, offset))?;
+                };
+                x as i8
+            });
+            check(x.row(), offset).map_err(|failure| failure.row(len, offset))?;
         }
     }
     Ok(())
@@ -91,8 +91,8 @@ fn reference(x: &[i8], bits: u32) -> impl Fn(i8) -> i32 {
     }
 }
 
-pub(crate) fn softmax<D: Dispatch>(d: D) -> Result<(), Failure> {
-    rows(&mut |x, offset| {
+pub(crate) fn softmax<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
+    rows(at, &mut |x, offset| {
         if x.len() > 511 && x.iter().all(|&v| v == x[0]) {
             return Ok(()); // beyond the reference
         }
@@ -106,8 +106,10 @@ pub(crate) fn softmax<D: Dispatch>(d: D) -> Result<(), Failure> {
     })
 }
 
-pub(crate) fn softmax_s16<D: Dispatch>(d: D) -> Result<(), Failure> {
-    rows(&mut |x, offset| compare::<i16>(x, offset, &|x, y, rows| SOFTMAX.run_s16_on(d, x, y, rows), &reference(x, 16)))
+pub(crate) fn softmax_s16<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
+    rows(at, &mut |x, offset| {
+        compare::<i16>(x, offset, &|x, y, rows| SOFTMAX.run_s16_on(d, x, y, rows), &reference(x, 16))
+    })
 }
 
 /// The rule of StableMax at scale 1/16.
@@ -123,16 +125,16 @@ fn stable(x: &[i8], bits: u32) -> impl Fn(i8) -> i32 {
     move |x| (((s(x) * factor + (1 << (shift - 1))) >> shift) as i32).min((1 << bits) - 1) - (1 << (bits - 1))
 }
 
-pub(crate) fn stablemax<D: Dispatch>(d: D) -> Result<(), Failure> {
-    rows(&mut |x, offset| {
+pub(crate) fn stablemax<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
+    rows(at, &mut |x, offset| {
         compare::<i8>(x, offset, &|x, y, rows| STABLEMAX.run_on(d, x, y, rows), &stable(x, 8))?;
         compare::<i16>(x, offset, &|x, y, rows| STABLEMAX.run_s16_on(d, x, y, rows), &stable(x, 16))
     })
 }
 
 /// Within half a unit of the real logarithm.
-pub(crate) fn log_softmax<D: Dispatch>(d: D) -> Result<(), Failure> {
-    rows(&mut |x, offset| {
+pub(crate) fn log_softmax<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
+    rows(at, &mut |x, offset| {
         let mut y = Guarded::<i8, ROOM>::new(offset, x.len());
         if Rows::one(x.len()).and_then(|rows| LOG_SOFTMAX.run_on(d, x, y.row(), rows)).is_err() {
             return Err(Failure::new("a right call is an error"));
