@@ -1,13 +1,20 @@
 //! The conformance suite on the host or on a board: every case under every backend that is there.
 //!
-//! `cargo run --example conformance`, or `cargo xtask board mps3-an547 conformance`.
+//! `cargo run --example conformance`, or `cargo xtask board mps3-an547 conformance`. With the names of a case and a backend as
+//! arguments it prints the numbers of which that case knows only a checksum.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use scrimp_rt::{BACKEND, BOARD, RAM, println, stack_high_water};
+use scrimp_rt::{BACKEND, BOARD, RAM, args, println, stack_high_water};
+use scrimp_suite::Value;
 
 scrimp_rt::entry!(run);
 
 fn run() -> Result<(), &'static str> {
+    let asked = args();
+    if let (Some(name), Some(backend)) = (asked.get(0), asked.get(1)) {
+        show(name, backend);
+        return Ok(());
+    }
     let (mut passed, mut failed, mut ram) = (0, 0, 0);
     println!("{BOARD}, backend {}", scrimp::backend::name());
     if BACKEND.is_some_and(|backend| backend != scrimp::backend::NAME) {
@@ -39,4 +46,12 @@ fn run() -> Result<(), &'static str> {
     });
     println!("{passed} passed, {failed} failed");
     if failed == 0 { Ok(()) } else { Err("the conformance suite found a difference") }
+}
+
+fn show(name: &str, backend: &str) {
+    scrimp_suite::for_each(&mut |case| {
+        if case.name == name && case.backend == backend {
+            case.values(&mut |&Value { len, kind, index, bits }| println!("{len} {kind} {index} {bits}"));
+        }
+    });
 }

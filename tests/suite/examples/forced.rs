@@ -7,9 +7,19 @@ fn main() {
     if want != "runtime" {
         assert_eq!(scrimp::backend::name(), want, "what kernels run under");
     }
+    #[cfg(target_arch = "aarch64")]
+    tokens();
     scrimp_suite::for_each(&mut |case| {
         if let Some(Err(failure)) = case.run() {
             panic!("{} on {}: {failure}", case.name, case.backend);
         }
     });
+}
+
+/// The tokens for what an AArch64 build can have beyond NEON are there exactly where it has it.
+#[cfg(target_arch = "aarch64")]
+fn tokens() {
+    let neon = scrimp::backend::Neon::new().expect("AArch64 has NEON");
+    assert_eq!(neon.dotprod().is_some(), cfg!(target_feature = "dotprod"));
+    assert_eq!(neon.i8mm().is_some(), cfg!(target_feature = "i8mm"));
 }

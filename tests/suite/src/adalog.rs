@@ -11,6 +11,7 @@ use scrimp::quant::{
 
 use crate::Failure;
 use crate::buffer::Guarded;
+use crate::digest::Digest;
 
 const ADALOG: AdaLog = scrimp::expect!(AdaLog::new(4, 25, 1.0, Symbols::TopIsZero));
 static CODES: LogitCodes = scrimp::expect!(LogitCodes::anchored(&ADALOG, 0.002));
@@ -39,15 +40,9 @@ fn code(distance: i32) -> u8 {
     THRESHOLDS.iter().filter(|&&first| distance >= first).count() as u8
 }
 
-/// Mixes a byte into what all of them come to.
-const fn digest(all: u32, byte: u8) -> u32 {
-    (all ^ byte as u32).wrapping_mul(0x0100_0193)
-}
-
 /// All short lengths, long ones, and rows with masks and far logits.
-pub(crate) fn codes<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
+pub(crate) fn codes<D: Dispatch>(d: D, at: usize, all: &mut Digest<'_>) -> Result<(), Failure> {
     let mut logits = [0; MOST];
-    let mut all = 0x811C_9DC5;
     for len in (1..=34).chain([63, 64, 65, MOST]) {
         for kind in 0..4 {
             let row = &mut logits[..len];
@@ -78,17 +73,16 @@ pub(crate) fn codes<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
             }
             let mut other = Guarded::<u8, BYTES>::new(7 - at, CODES.packed_len(len));
             CODES.run_biased_on(d, row, LogitBias::None, other.row(), rows).map_err(unexpected)?;
-            if other.row() != y.row() {
-                return Err(Failure::new("another path, other codes").row(len, 0));
-            }
+            Failure::first("another path, other codes", y.row(), other.row()).map_err(|failure| failure.row(len, 0))?;
             NORMALIZED.run_on(d, row, other.row(), rows).map_err(unexpected)?;
-            all = other.row().iter().fold(all, |all, &byte| digest(all, byte));
+            all.row(len, kind as usize);
+            other.row().iter().for_each(|&byte| all.add(byte.into()));
             if CODES.run_on(d, row, &mut y.row()[1..], rows).is_ok() {
                 return Err(Failure::new("a wrong length is taken").row(len, 0));
             }
         }
     }
-    if all == 0x90C4_1226 { Ok(()) } else { Err(Failure::new("other bytes").element(0, 0.0, all.into())) }
+    all.is(0x90C4_1226)
 }
 
 /// Several rows at once of lengths for which backends have one loop; between usual rows one that is masked as a whole, one with
@@ -210,8 +204,7 @@ static ATTENTION: AttentionAdaLog = scrimp::expect!(AttentionAdaLog::new(&ADALOG
 static PAPERS: AttentionAdaLog = scrimp::expect!(AttentionAdaLog::new(&ADALOG, CodeForm::Normalized, &SCALES, 128));
 
 /// Heads with and without a bias; the paper's codes by their bytes alone.
-pub(crate) fn attention<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
-    let mut all = 0x811C_9DC5;
+pub(crate) fn attention<D: Dispatch>(d: D, at: usize, all: &mut Digest<'_>) -> Result<(), Failure> {
     let mut head = Head::<KEYS>::new();
     for (keys, width) in SHAPES {
         head.fill(keys, width, at)?;
@@ -228,17 +221,19 @@ pub(crate) fn attention<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
             let added = if biased { LogitBias::Add(&bias[..2 * keys]) } else { LogitBias::None };
             let mut y = Guarded::<i8, 72>::new(at, 2 * width);
             attend_adalog_on(d, &PAPERS, q, &k, &v, added, y.row(), &mut scratch).map_err(unexpected)?;
-            all = y.row().iter().fold(all, |all, &y| digest(all, y as u8));
+            all.row(keys, usize::from(biased));
+            y.row().iter().for_each(|&y| all.add((y as u8).into()));
             attend_adalog_on(d, &ATTENTION, q, &k, &v, added, y.row(), &mut scratch).map_err(unexpected)?;
             y.check()?;
-            all = y.row().iter().fold(all, |all, &y| digest(all, y as u8));
+            all.row(keys, 2 + usize::from(biased));
+            y.row().iter().for_each(|&y| all.add((y as u8).into()));
             for (query, (q, y)) in q.chunks(width).zip(y.row().chunks(width)).enumerate() {
                 let bias = if biased { &bias[query * keys..] } else { &[] };
                 anchored(&mut head, q, bias, y)?;
             }
         }
     }
-    if all == 0x1373_2CF3 { Ok(()) } else { Err(Failure::new("other bytes").element(0, 0.0, all.into())) }
+    all.is(0x1373_2CF3)
 }
 
 /// Heads in which nothing needs padding, for which backends have ways of their own.
@@ -312,7 +307,7 @@ static GELU_CODES: GeluCodes = scrimp::expect!(GeluCodes::new(&GELU, 0.03, 4, GE
 static LINEAR: CodeLinear = scrimp::expect!(CodeLinear::new(&GELU, 70, 255));
 
 /// GELU codes and the layer behind them, by their bytes.
-pub(crate) fn gelu<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
+pub(crate) fn gelu<D: Dispatch>(d: D, at: usize, all: &mut Digest<'_>) -> Result<(), Failure> {
     let mut x = Guarded::<i8, 148>::filled(at, 140, |i| (mix(i, 3) >> 24) as i8);
     let mut w = Guarded::<i8, 218>::filled(4 - at, 210, |i| (mix(i, 4) >> 24) as i8);
     let tokens = Rows::new(2, 70).map_err(unexpected)?;
@@ -322,7 +317,9 @@ pub(crate) fn gelu<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
     let mut y = Guarded::<i32, 10>::new(2, 6);
     LINEAR.run_on(d, codes.row(), w.row(), &[1, -2, 3], &[5, 6, 7], y.row(), tokens).map_err(unexpected)?;
     y.check()?;
-    let all = codes.row().iter().fold(0x811C_9DC5, |all, &byte| digest(all, byte));
-    let all = y.row().iter().flat_map(|y| y.to_le_bytes()).fold(all, digest);
-    if all == 0x9795D8A { Ok(()) } else { Err(Failure::new("other bytes").element(0, 0.0, all.into())) }
+    all.row(70, 0);
+    codes.row().iter().for_each(|&byte| all.add(byte.into()));
+    all.row(6, 1);
+    y.row().iter().flat_map(|y| y.to_le_bytes()).for_each(|byte| all.add(byte.into()));
+    all.is(0x979_5D8A)
 }

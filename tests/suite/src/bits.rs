@@ -135,9 +135,7 @@ impl Spec {
         sums.check().map_err(failed)?;
         let mut finished = Guarded::<i8, ROOM>::new(offset, ROWS * outputs);
         layer.finish_on(d, sums.row(), finished.row(), ROWS).map_err(unexpected)?;
-        if finished.row() != y.row() {
-            return Err(failed(Failure::new("other bytes by way of the sums")));
-        }
+        Failure::first("other bytes by way of the sums", y.row(), finished.row()).map_err(failed)?;
         // Refined from 4 bits, the sums are those of 8.
         if self.format == Format::Nest84 && width == Width::W4 {
             layer.refine_on(d, x.row(), sums.row(), ROWS).map_err(unexpected)?;

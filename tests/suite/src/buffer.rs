@@ -9,6 +9,9 @@ pub(crate) trait Element: Copy {
 
     /// Whether both have the same bits.
     fn same(self, other: Self) -> bool;
+
+    /// For a failure.
+    fn number(self) -> f64;
 }
 
 impl Element for f32 {
@@ -16,6 +19,10 @@ impl Element for f32 {
 
     fn same(self, other: Self) -> bool {
         self.to_bits() == other.to_bits()
+    }
+
+    fn number(self) -> f64 {
+        self.into()
     }
 }
 
@@ -26,6 +33,10 @@ macro_rules! elements {
 
             fn same(self, other: Self) -> bool {
                 self == other
+            }
+
+            fn number(self) -> f64 {
+                self.into()
             }
         }
     )*};
@@ -89,16 +100,19 @@ impl<T: Element, const LEN: usize> Guarded<T, LEN> {
         let hit = |&(i, v): &(usize, &T)| !row.contains(&i) && !v.same(T::CANARY);
         match self.all.iter().enumerate().find(hit) {
             None => Ok(()),
-            Some(_) => Err(Failure::new("written outside the row").row(self.len, self.offset)),
+            Some((i, v)) => Err(self.written("written outside the row; elements count from the buffer's start", i, *v)),
         }
     }
 
     /// Fails if the row was written.
     pub(crate) fn check_untouched(&self) -> Result<(), Failure> {
-        if self.all.iter().all(|v| v.same(T::CANARY)) {
-            Ok(())
-        } else {
-            Err(Failure::new("output written before an error").row(self.len, self.offset))
+        match self.all.iter().position(|v| !v.same(T::CANARY)) {
+            None => Ok(()),
+            Some(i) => Err(self.written("output written before an error", i, self.all[i])),
         }
+    }
+
+    fn written(&self, rule: &'static str, i: usize, got: T) -> Failure {
+        Failure::new(rule).row(self.len, self.offset).element(i, T::CANARY.number(), got.number())
     }
 }

@@ -15,13 +15,37 @@ pub struct Failure {
     place: Option<usize>,
     /// The element, and what it should be and is.
     element: Option<(usize, f64, f64)>,
+    /// The checksum that it should be and is.
+    checksum: Option<(u32, u32)>,
 }
 
 impl Failure {
     /// `rule` was broken.
     #[must_use]
     pub const fn new(rule: &'static str) -> Self {
-        Self { rule, len: 0, offset: 0, place: None, element: None }
+        Self { rule, len: 0, offset: 0, place: None, element: None, checksum: None }
+    }
+
+    /// The checksum of everything is another one; see [`crate::Case::values`] for the elements.
+    #[must_use]
+    pub const fn checksum(want: u32, got: u32) -> Self {
+        Self { checksum: Some((want, got)), ..Self::new("other bytes than elsewhere") }
+    }
+
+    /// `rule` was broken if the slices differ, by the first element that does.
+    ///
+    /// # Errors
+    ///
+    /// The failure, with the element.
+    pub fn first<T: Copy + PartialEq + Into<f64>>(rule: &'static str, want: &[T], got: &[T]) -> Result<(), Self> {
+        let mut pairs = want.iter().zip(got).enumerate();
+        match pairs.find(|(_, (want, got))| want != got) {
+            Some((index, (&want, &got))) => Err(Self::new(rule).element(index, want.into(), got.into())),
+            None if want.len() != got.len() => {
+                Err(Self::new("another length").element(0, want.len() as f64, got.len() as f64))
+            }
+            None => Ok(()),
+        }
     }
 
     /// ... for a row of `len` elements that starts at `offset`.
@@ -54,6 +78,9 @@ impl fmt::Display for Failure {
         }
         if let Some((index, want, got)) = self.element {
             write!(f, "; element {index} is {got:e}, {want:e} wanted")?;
+        }
+        if let Some((want, got)) = self.checksum {
+            write!(f, "; checksum {got:#x}, {want:#x} wanted")?;
         }
         Ok(())
     }

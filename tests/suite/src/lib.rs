@@ -7,6 +7,7 @@
 mod adalog;
 mod bits;
 mod buffer;
+mod digest;
 mod failure;
 mod lmdvit;
 mod nn;
@@ -19,7 +20,10 @@ mod stablemax;
 
 use scrimp::backend::{Auto, Dispatch};
 
+pub use digest::Value;
 pub use failure::Failure;
+
+use digest::Digest;
 
 /// One check under one backend.
 #[derive(Clone, Copy)]
@@ -31,8 +35,11 @@ pub struct Case<'a> {
     pub backend: &'static str,
     /// Bytes of RAM that it needs at least, all of it stack; boards check that this is enough.
     pub ram: usize,
-    check: Option<&'a dyn Fn() -> Result<(), Failure>>,
+    check: Option<&'a dyn Fn(Seen<'_>) -> Result<(), Failure>>,
 }
+
+/// Who sees the numbers of a checksum.
+type Seen<'a> = Option<&'a mut dyn FnMut(&Value)>;
 
 impl Case<'_> {
     /// Whether this machine has the backend.
@@ -44,7 +51,13 @@ impl Case<'_> {
     /// Runs the check; `None` if this machine lacks the backend.
     #[must_use]
     pub fn run(&self) -> Option<Result<(), Failure>> {
-        self.check.map(|check| check())
+        self.check.map(|check| check(None))
+    }
+
+    /// Runs the check and shows the numbers of which it knows only a checksum, to compare two machines element by element.
+    pub fn values(&self, seen: &mut dyn FnMut(&Value)) {
+        // What is found wrong is told by `run`.
+        let _ = self.check.map(|check| check(Some(seen)));
     }
 }
 
@@ -86,9 +99,32 @@ impl<D: Dispatch> Check<D> {
 
 /// The list of cases, in the parts of [`part`].
 fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn FnMut(&Case<'_>)) {
+    // Those that know a checksum of their results.
+    let mut summed = |name, ram, check: fn(D, usize, &mut Digest<'_>) -> Result<(), Failure>| {
+        let with_token = token.map(|token| {
+            move |mut seen: Seen<'_>| {
+                // The bytes are the same at every place: one of them is shown.
+                let mut at_place = |at| check(token, at, &mut Digest::new(seen.take()));
+                (0..4).try_for_each(|at| at_place(at).map_err(|failure| failure.at(at)))
+            }
+        });
+        let check = with_token.as_ref().map(|run| run as &dyn Fn(Seen<'_>) -> _);
+        visit(&Case { name, backend, ram, check });
+    };
+    if part::FIXED {
+        summed("softmax_s16", 5 * KIB, softmax_q::s16);
+        summed("softmax_q", 5 * KIB, softmax_q::q);
+        summed("two_pass_q", 5 * KIB, softmax_q::two_pass);
+        summed("stablemax_q", 5 * KIB, softmax_q::stable);
+    }
+    if part::QUANT {
+        summed("adalog_codes", 4 * KIB, adalog::codes);
+        summed("adalog_gelu", 4 * KIB, adalog::gelu);
+        summed("attend_adalog", 14 * KIB, adalog::attention);
+    }
     let mut case = |name, ram, check: Check<D>| {
-        let with_token = token.map(|token| move || check.run(token));
-        let check = with_token.as_ref().map(|run| run as &dyn Fn() -> _);
+        let with_token = token.map(|token| move |_: Seen<'_>| check.run(token));
+        let check = with_token.as_ref().map(|run| run as &dyn Fn(Seen<'_>) -> _);
         visit(&Case { name, backend, ram, check });
     };
     use Check::{At, Once};
@@ -110,18 +146,11 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
         case("softmax_s8_s16", 6 * KIB, At(softmax_s8::softmax_s16));
         case("log_softmax_s8", 6 * KIB, At(softmax_s8::log_softmax));
         case("stablemax_s8", 6 * KIB, At(softmax_s8::stablemax));
-        case("softmax_s16", 5 * KIB, At(softmax_q::s16));
-        case("softmax_q", 5 * KIB, At(softmax_q::q));
-        case("two_pass_q", 5 * KIB, At(softmax_q::two_pass));
-        case("stablemax_q", 5 * KIB, At(softmax_q::stable));
     }
     if part::QUANT {
-        case("adalog_codes", 4 * KIB, At(adalog::codes));
         case("adalog_codes_rows", 4 * KIB, At(adalog::rows_of_codes));
         case("adalog_product", 14 * KIB, At(adalog::product));
-        case("attend_adalog", 14 * KIB, At(adalog::attention));
         case("attend_adalog_whole", 25 * KIB, At(adalog::whole_heads));
-        case("adalog_gelu", 4 * KIB, At(adalog::gelu));
     }
     if part::BITS {
         case("linear_s8", 7 * KIB, At(bits::linear));

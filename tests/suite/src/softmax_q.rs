@@ -6,6 +6,7 @@ use scrimp::{Error, OnlineQ, Rows, SoftmaxQ, SoftmaxS16, StablemaxQ};
 
 use crate::Failure;
 use crate::buffer::{Element, Guarded};
+use crate::digest::Digest;
 
 const MAX_LEN: usize = 67;
 const OFFSETS: usize = 16;
@@ -15,8 +16,7 @@ const ROOM: usize = MAX_LEN + 2 * OFFSETS;
 type Run<'a, X, Y> = &'a mut dyn FnMut(&[X], &mut [Y], Rows) -> Result<(), Error>;
 
 /// TFLite's rule, at scales of every kind: shifts to the left, to the right, and further than 32 bits have room for.
-pub(crate) fn s16<D: Dispatch>(backend: D, at: usize) -> Result<(), Failure> {
-    let mut hash = Hash::new();
+pub(crate) fn s16<D: Dispatch>(backend: D, at: usize, all: &mut Digest<'_>) -> Result<(), Failure> {
     for (multiplier, shift) in [
         (1_717_960_704, 2),
         (1_717_960_704, -2),
@@ -30,39 +30,37 @@ pub(crate) fn s16<D: Dispatch>(backend: D, at: usize) -> Result<(), Failure> {
     ] {
         let softmax = SoftmaxS16::from_multiplier(multiplier, shift).map_err(|_| Failure::new("an error"))?;
         let mut apart = |x: &[i16], y: &mut [i16], rows| softmax.run_on(backend, x, y, rows);
-        every_row(at, s16_values, &mut apart, &mut hash)?;
+        every_row(at, s16_values, &mut apart, all)?;
         let mut in_place = |x: &[i16], y: &mut [i16], rows| {
             y.copy_from_slice(x);
             softmax.run_in_place_on(backend, y, rows)
         };
-        every_row(at, s16_values, &mut in_place, &mut hash)?;
+        every_row(at, s16_values, &mut in_place, all)?;
     }
-    hash.is(1_378_700_981)
+    all.is(1_378_700_981)
 }
 
 /// Every pair of formats in general, and i16 to u16 in the form that backends speed up.
-pub(crate) fn q<D: Dispatch>(backend: D, at: usize) -> Result<(), Failure> {
-    let mut hash = Hash::new();
+pub(crate) fn q<D: Dispatch>(backend: D, at: usize, all: &mut Digest<'_>) -> Result<(), Failure> {
     for unit in [1.0 / 256.0, 1.0 / 32_768.0, 1.0 / 300.0, 0.25, 1e-12] {
         let softmax = SoftmaxQ::from_scale(unit).map_err(|_| Failure::new("an error"))?;
         let mut run = |x: &[i16], y: &mut [u16], rows| softmax.run_on(backend, x, y, rows);
-        every_row(at, s16_values, &mut run, &mut hash)?;
+        every_row(at, s16_values, &mut run, all)?;
     }
     let softmax = SoftmaxQ::new(4).map_err(|_| Failure::new("an error"))?;
     let mut run = |x: &[i8], y: &mut [u8], rows| softmax.run_on(backend, x, y, rows);
-    every_row(at, |i, kind| (s16_values(i, kind) >> 8) as i8, &mut run, &mut hash)?;
+    every_row(at, |i, kind| (s16_values(i, kind) >> 8) as i8, &mut run, all)?;
     let softmax = SoftmaxQ::new(16).map_err(|_| Failure::new("an error"))?;
     let mut run = |x: &[i32], y: &mut [u32], rows| softmax.run_on(backend, x, y, rows);
-    every_row(at, |i, kind| i32::from(s16_values(i, kind)) << 7, &mut run, &mut hash)?;
-    hash.is(2_054_877_922)
+    every_row(at, |i, kind| i32::from(s16_values(i, kind)) << 7, &mut run, all)?;
+    all.is(2_054_877_922)
 }
 
 /// Two passes; and the same row in blocks of two states.
-pub(crate) fn two_pass<D: Dispatch>(backend: D, at: usize) -> Result<(), Failure> {
-    let mut hash = Hash::new();
+pub(crate) fn two_pass<D: Dispatch>(backend: D, at: usize, all: &mut Digest<'_>) -> Result<(), Failure> {
     let softmax = SoftmaxQ::new(8).map_err(|_| Failure::new("an error"))?;
     let mut run = |x: &[i16], y: &mut [u16], rows| two_pass_q_on(backend, &softmax, x, y, rows);
-    every_row(at, s16_values, &mut run, &mut hash)?;
+    every_row(at, s16_values, &mut run, all)?;
     let mut run = |x: &[i16], y: &mut [u32], _: Rows| {
         let (front, back) = x.split_at(x.len() / 3);
         let (mut state, mut other) = (OnlineQ::new(&softmax), OnlineQ::new(&softmax));
@@ -71,19 +69,18 @@ pub(crate) fn two_pass<D: Dispatch>(backend: D, at: usize) -> Result<(), Failure
         state.merge(&other)?;
         state.write(x, y)
     };
-    every_row(at, s16_values, &mut run, &mut hash)?;
-    hash.is(1_043_559_127)
+    every_row(at, s16_values, &mut run, all)?;
+    all.is(1_043_559_127)
 }
 
 /// Divisions of 32 and of 64 bits.
-pub(crate) fn stable<D: Dispatch>(backend: D, at: usize) -> Result<(), Failure> {
-    let mut hash = Hash::new();
+pub(crate) fn stable<D: Dispatch>(backend: D, at: usize, all: &mut Digest<'_>) -> Result<(), Failure> {
     let softmax = StablemaxQ::new(8).map_err(|_| Failure::new("an error"))?;
     let mut run = |x: &[i16], y: &mut [u16], rows| softmax.run_on(backend, x, y, rows);
-    every_row(at, s16_values, &mut run, &mut hash)?;
+    every_row(at, s16_values, &mut run, all)?;
     let mut run = |x: &[i16], y: &mut [u32], rows| softmax.run_on(backend, x, y, rows);
-    every_row(at, s16_values, &mut run, &mut hash)?;
-    hash.is(3_387_345_060)
+    every_row(at, s16_values, &mut run, all)?;
+    all.is(3_387_345_060)
 }
 
 /// Element `i` of a row of a kind: spread over the whole range, dense, one far above the others, all the least, all the
@@ -105,7 +102,7 @@ fn every_row<X: Element, Y: Element + Output>(
     at: usize,
     value: impl Fn(usize, usize) -> X,
     run: Run<'_, X, Y>,
-    hash: &mut Hash,
+    all: &mut Digest<'_>,
 ) -> Result<(), Failure> {
     for len in 1..=MAX_LEN {
         for kind in 0..6 {
@@ -119,8 +116,9 @@ fn every_row<X: Element, Y: Element + Output>(
             run(x.row(), y.row(), rows).map_err(|_| Failure::new("an error"))?;
             x.check()?;
             y.check()?;
+            all.row(len, kind);
             for y in y.row() {
-                hash.add(y.bits());
+                all.add(y.bits());
             }
         }
     }
@@ -143,23 +141,3 @@ macro_rules! bits {
 }
 
 bits!(u8 i16 u16 u32);
-
-/// FNV-1a over words.
-struct Hash(u32);
-
-impl Hash {
-    const fn new() -> Self {
-        Self(0x811C_9DC5)
-    }
-
-    const fn add(&mut self, word: u32) {
-        self.0 = (self.0 ^ word).wrapping_mul(0x0100_0193);
-    }
-
-    fn is(&self, want: u32) -> Result<(), Failure> {
-        if self.0 == want {
-            return Ok(());
-        }
-        Err(Failure::new("other bytes than elsewhere").element(0, want.into(), self.0.into()))
-    }
-}

@@ -1,7 +1,6 @@
 //! What every kernel costs an element: instruction counts on the boards, against the records in `tests/expected/`; times
 //! on the host beside other libraries, which are never compared with a record.
 
-use core::time::Duration;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -10,14 +9,12 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::board::Board;
+use crate::board::{Board, HANG};
 use crate::plot::{self, Chart, Curve};
 use crate::process::{self, LONG};
-use crate::setup::Toolchain;
+use crate::record::{self, Found, Kind};
 use crate::{setup, workspace};
 
-/// The benches of the slowest board take seconds; longer than this is a hang.
-const LIMIT: Duration = Duration::from_secs(300);
 /// A count may grow by this factor before a run fails.
 const ALLOWED: f64 = 1.02;
 
@@ -74,7 +71,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("{} ({}), instructions an element:", board.name, board.backend);
         print!("{}", table(&records));
         if options.overwrite {
-            fs::write(path(&board), serde_json::to_string_pretty(&records)? + "\n")?;
+            record::write(&board, Kind::Bench, &records)?;
         } else if let Err(error) = compare(&board, &records) {
             worse.push(format!("{error:#}"));
         }
@@ -87,6 +84,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Counts on one board and writes that down.
+pub(crate) fn overwrite(board: &Board) -> Result<()> {
+    let records = count(board)?;
+    println!("{} ({}), instructions an element:\n{}", board.name, board.backend, table(&records));
+    record::write(board, Kind::Bench, &records)
+}
+
 /// Counts on one board and compares with its record.
 pub(crate) fn check(board: &Board) -> Result<()> {
     let records = count(board)?;
@@ -96,9 +100,9 @@ pub(crate) fn check(board: &Board) -> Result<()> {
 
 fn count(board: &Board) -> Result<Vec<Record>> {
     let program = board.build_any("bench", "")?;
-    let run = board.run(&program, &[""; 0], LIMIT)?.check()?;
-    let rustc = Toolchain::for_target(&board.target)?.version()?;
-    let command = format!("cargo xtask bench --overwrite --board {}", board.name);
+    let run = board.run(&program, &[""; 0], HANG)?.check()?;
+    let rustc = board.toolchain()?.version()?;
+    let command = Kind::Bench.command(board);
     // The first line says what runs; every other is `kernel n value`, or `kernel n value peer ...`.
     let figures = run.stdout.lines().skip(1).map(|line| {
         let mut words = line.splitn(4, ' ');
@@ -123,49 +127,46 @@ fn count(board: &Board) -> Result<Vec<Record>> {
     Ok(records)
 }
 
-/// Fails if a figure is missing in the record, or more than 2 % above it with the same compiler.
+/// Fails if a figure is missing in the record of the same compiler, or more than 2 % above it.
 fn compare(board: &Board, records: &[Record]) -> Result<()> {
-    if !path(board).exists() {
-        println!("        {} has no bench record to compare with", board.name);
-        return Ok(());
-    }
-    let old = committed(board)?;
+    let (old, other) = match record::find::<Vec<Record>>(board, Kind::Bench)? {
+        Found::Same(old) => (old, None),
+        Found::Other(old, whose) => (old, Some(whose)),
+        Found::None => return Ok(()),
+    };
     let mut worse = Vec::new();
-    let mut other_compiler = None;
     for new in records {
         let same = |old: &&Record| old.kernel == new.kernel && old.n == new.n && old.peer == new.peer;
         match old.iter().find(same) {
             None => worse.push(format!("{} {} is new", new.kernel, new.n)),
             Some(old) if new.value > old.value * ALLOWED => {
-                let text = format!("{} {}: {:.2} -> {:.2}", new.kernel, new.n, old.value, new.value);
-                if old.rustc == new.rustc {
-                    worse.push(text);
-                } else {
-                    println!("{text} (recorded with {})", old.rustc);
-                    other_compiler = Some(&old.rustc);
-                }
+                worse.push(format!("{} {}: {:.2} -> {:.2}", new.kernel, new.n, old.value, new.value));
             }
             Some(_) => {}
         }
     }
-    if worse.is_empty() {
-        if let Some(rustc) = other_compiler {
-            println!("not compared strictly: recorded with {rustc}");
+    let worse = worse.join(", ");
+    match other {
+        _ if worse.is_empty() => Ok(()),
+        Some(whose) => {
+            println!("        {}: differs from {whose}, which fails nothing: {worse}", board.name);
+            Ok(())
         }
-        return Ok(());
+        None => {
+            let mend = Kind::Bench.command(board);
+            bail!("{} costs more than its record: {worse}; if that is meant: `{mend}`", board.name)
+        }
     }
-    let mend = format!("cargo xtask bench --overwrite --board {}", board.name);
-    bail!("{} costs more than its record: {}; if that is meant: `{mend}`", board.name, worse.join(", "))
 }
 
-/// The committed figures of a board.
+/// The committed figures of a board that the README shows.
 pub(crate) fn committed(board: &Board) -> Result<Vec<Record>> {
-    let text = fs::read_to_string(path(board)).with_context(|| format!("{} has no bench record", board.name))?;
-    serde_json::from_str(&text).with_context(|| board.name.clone())
+    record::quoted(board, Kind::Bench)
 }
 
-fn path(board: &Board) -> PathBuf {
-    workspace::path(format!("tests/expected/{}.bench.json", board.name))
+/// The compilers of some records, as the line under a table.
+fn built_with(records: &[Vec<Record>]) -> String {
+    record::built_with(records.iter().flatten().map(|record| record.rustc.as_str()))
 }
 
 /// Kernels down, row lengths across.
@@ -220,7 +221,7 @@ pub(crate) fn counts() -> Result<String> {
         }
         text += "\n";
     }
-    Ok(text)
+    Ok(text + &built_with(&records))
 }
 
 /// One committed time of the host.
@@ -271,7 +272,7 @@ pub(crate) fn bits() -> Result<String> {
         }
         text += "\n";
     }
-    Ok(text)
+    Ok(text + &built_with(&records))
 }
 
 /// The committed times of 8-bit layers beside the rival's, for the README.
@@ -323,7 +324,7 @@ pub(crate) fn adalog() -> Result<String> {
         }
         text += "\n";
     }
-    Ok(text)
+    Ok(text + &built_with(&records))
 }
 
 /// The committed times of the host, drawn.

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use toml::{Table, Value};
 use wait_timeout::ChildExt;
 
+use crate::newer::Qemu;
 use crate::process::{self, Finished, LONG};
 use crate::setup::Toolchain;
 use crate::workspace;
@@ -18,7 +19,12 @@ fn boards_dir() -> String {
     std::env::var("SCRIMP_BOARDS_DIR").unwrap_or_else(|_| "target/boards".into())
 }
 
+/// A run on an emulator that takes longer than this hangs. The longest take a minute where nothing else runs, so that a machine
+/// twenty times as slow still passes; builds and host tests have no limit.
+pub(crate) const HANG: Duration = Duration::from_secs(20 * 60);
+
 /// One emulated board.
+#[derive(Clone)]
 pub(crate) struct Board {
     /// The folder of boards/.
     pub(crate) name: String,
@@ -97,16 +103,22 @@ impl Board {
     }
 
     /// Where cargo builds for this board: boards of one target share a `core`, those of different ones can build side by side.
-    fn target_dir(&self) -> String {
-        format!("{}/{}", boards_dir(), self.target)
+    fn target_dir(&self) -> Result<String> {
+        let below = if self.toolchain()? == Toolchain::Debian { "debian/" } else { "" };
+        Ok(format!("{}/{below}{}", boards_dir(), self.target))
+    }
+
+    /// Who builds for this board.
+    pub(crate) fn toolchain(&self) -> Result<Toolchain> {
+        Toolchain::for_target(&self.target)
     }
 
     /// Cargo, told to build for this board; package and program are the caller's to add.
     pub(crate) fn cargo(&self, subcommand: &str) -> Result<Command> {
         let config = format!("boards/{}/config.toml", self.name);
-        let mut cargo = workspace::cargo([subcommand, "--profile", "firmware", "--target-dir", &self.target_dir()]);
+        let mut cargo = workspace::cargo([subcommand, "--profile", "firmware", "--target-dir", &self.target_dir()?]);
         cargo.args(["--config", &config]);
-        Toolchain::for_target(&self.target)?.apply(&mut cargo, &self.target);
+        self.toolchain()?.apply(&mut cargo, &self.target);
         Ok(cargo)
     }
 
@@ -164,13 +176,18 @@ impl Board {
     /// Copies what cargo built for the target to a place of this board, because boards share targets; `part` is added to the
     /// name.
     pub(crate) fn keep(&self, built: &str, part: &str) -> Result<PathBuf> {
-        let built = workspace::path(self.target_dir()).join(&self.target).join("firmware").join(built);
+        let built = workspace::path(self.target_dir()?).join(&self.target).join("firmware").join(built);
         let folder = workspace::path(boards_dir()).join("run").join(&self.name);
         fs::create_dir_all(&folder)?;
         let name = built.file_name().unwrap_or_default().to_string_lossy();
         let kept = folder.join(if part.is_empty() { name.into_owned() } else { format!("{name}-{part}") });
         fs::copy(&built, &kept).with_context(|| format!("{}", built.display()))?;
         Ok(kept)
+    }
+
+    /// The same board on another emulator.
+    pub(crate) fn under(&self, qemu: &Qemu) -> Result<Self> {
+        Ok(Self { runner: qemu.start(&self.runner)?, ..self.clone() })
     }
 
     /// Runs a program on the emulator; catches its output and ends it after `limit`.

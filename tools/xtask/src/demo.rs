@@ -1,7 +1,6 @@
-//! The main job: a user's network names pictures ([`network`]), then a photo with local motion blur goes through the small LMD-ViT, on the host and on an emulated
-//! Cortex-M55. Pictures land in target/demo; one table says what came out and what it cost.
+//! The main job: a user's network names pictures ([`network`]), then a photo with local motion blur goes through the small
+//! LMD-ViT, on the host and on an emulated Cortex-M55. Pictures land in target/demo; tables say what came out and what it cost.
 
-use core::time::Duration;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,15 +15,14 @@ use scrimp_cli::deblur::{Choice, MODEL, deblur};
 use scrimp_cli::picture::Picture;
 use serde::{Deserialize, Serialize};
 
-use crate::board::Board;
+use crate::board::{Board, HANG};
 use crate::network;
 use crate::process::Progress;
-use crate::setup::{self, Toolchain};
+use crate::setup;
 use crate::workspace;
 
 /// Where the network runs on a board: enough RAM, and Helium.
 const BOARD: &str = "mps3-an547";
-const BOARD_LIMIT: Duration = Duration::from_secs(600);
 /// What the board has room for.
 const BOARD_SIDE: u32 = 256;
 /// The side of the picture whose RAM is promised.
@@ -41,7 +39,7 @@ const RECORD: &str = "tests/expected/demo.json";
 pub(crate) struct Options {
     /// Also write the record that the README quotes
     #[arg(long)]
-    overwrite: bool,
+    pub(crate) overwrite: bool,
 }
 
 /// One line of the table.
@@ -144,7 +142,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let record = Record {
         command: "cargo xtask demo --overwrite".into(),
         machine: format!("{BOARD} under QEMU with -icount; host {}", scrimp::backend::name()),
-        rustc: Toolchain::for_target(&board.target)?.version()?,
+        rustc: board.toolchain()?.version()?,
         rows,
         ram,
     };
@@ -255,7 +253,7 @@ impl Scene {
         if frames == 2 {
             args.push(write_raw(folder, &self.name, "previous", &self.previous)?);
         }
-        let said = Said::parse(&board.run(program, &args, BOARD_LIMIT)?.check()?.stdout)?;
+        let said = Said::parse(&board.run(program, &args, HANG)?.check()?.stdout)?;
         let bytes = fs::read(workspace::path(&out))?;
         let picture = RgbImage::from_raw(width, height, bytes).context("the board wrote another size")?;
         if windows == "own" && frames == 2 {
@@ -315,7 +313,7 @@ fn ram(board: &Board, program: &Path, folder: &Path, scene: &Scene) -> Result<Ra
     let frame = write_raw(folder, &scene.name, "crop", &crop)?;
     let side = RAM_SIDE.to_string();
     let args = [frame, side.clone(), side, raw(folder, &scene.name, "crop_out"), "all".into()];
-    let said = Said::parse(&board.run(program, &args, BOARD_LIMIT)?.check()?.stdout)?;
+    let said = Said::parse(&board.run(program, &args, HANG)?.check()?.stdout)?;
     let ram = Ram {
         buffers: said.number("ram_buffers")?,
         buffers_used: said.number("ram_buffers_used")?,

@@ -7,7 +7,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 
 use crate::board::Board;
-use crate::{accuracy, bench, demo, evidence, quality, size, switching, workspace};
+use crate::{accuracy, bench, demo, evidence, quality, record, size, switching, workspace};
 
 const README: &str = "README.md";
 
@@ -18,7 +18,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
     let record = demo::record()?;
     let mut text = before.clone();
     for (name, block) in [
-        ("demo", demo::table(&record.rows)),
+        ("demo", demo::table(&record.rows) + &record::built_with([record.rustc.as_str()].into_iter())),
         ("saved", demo::saved(&record.rows)?.join("\n") + "\n"),
         ("ram", demo::ram_line(&record.ram) + "\n"),
         ("quality", quality::table()?),

@@ -4,17 +4,21 @@ mod accuracy;
 mod bench;
 mod board;
 mod demo;
+mod difference;
 mod docs;
 mod elf;
 mod evidence;
+mod hosted;
 mod models;
 mod network;
 mod newcomer;
+mod newer;
 mod panics;
 mod plot;
 mod process;
 mod profile;
 mod quality;
+mod record;
 mod setup;
 mod size;
 mod switching;
@@ -27,11 +31,16 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::board::Board;
+use crate::board::{Board, HANG};
+use crate::setup::Toolchain;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Set-up, tests, boards and the demo of scrimp")]
 struct Cli {
+    /// Who builds for the boards; by default rustup's toolchain if it has the targets, else Debian's. `SCRIMP_TOOLCHAIN`
+    /// means the same
+    #[arg(long, global = true)]
+    toolchain: Option<Toolchain>,
     #[command(subcommand)]
     task: Task,
 }
@@ -41,10 +50,7 @@ enum Task {
     /// Deblur a photo on the host and on an emulated Cortex-M55; pictures land in target/demo
     Demo(demo::Options),
     /// Run every test: host, forced backends, boards under QEMU, panic gate, sizes
-    Test {
-        /// Run only the steps whose name contains one of these
-        filter: Vec<String>,
-    },
+    Test(test::Options),
     /// Build an example and run it on an emulated board
     Board {
         /// A folder of boards/
@@ -52,7 +58,7 @@ enum Task {
         /// A file of examples/
         example: String,
         /// Seconds after which the board counts as hung; stands before the name
-        #[arg(long, default_value_t = 600)]
+        #[arg(long, default_value_t = HANG.as_secs())]
         limit: u64,
         /// Arguments of the example; they cannot contain blanks
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -78,6 +84,8 @@ enum Task {
     },
     /// Instructions an element of every kernel on every board, compared with tests/expected; or times on the host
     Bench(bench::Options),
+    /// Measure everything on the boards anew, with each compiler that can be had: counts, sizes, the demo, the README's tables
+    Records,
     /// The error of every f32 softmax against f64, by the spread of its input
     Accuracy {
         /// Write tests/expected
@@ -113,7 +121,8 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse().task) {
+    let Cli { toolchain, task } = Cli::parse();
+    match Toolchain::force(toolchain).and_then(|()| run(task)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -125,7 +134,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Demo(options) => demo::run(&options)?,
-        Task::Test { filter } => return test::run(&filter),
+        Task::Test(options) => return test::run(&options),
         Task::Board { name, example, args, limit } => {
             setup::run()?;
             let board = Board::find(&name)?;
@@ -152,6 +161,7 @@ fn run(task: Task) -> Result<ExitCode> {
             }
         }
         Task::Bench(options) => bench::run(&options)?,
+        Task::Records => redraw()?,
         Task::Accuracy { overwrite } => accuracy::run(overwrite)?,
         Task::Models(options) => models::run(&options)?,
         Task::Profile(options) => profile::run(&options)?,
@@ -164,4 +174,22 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Setup => setup::run()?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the records of every compiler that builds here, then what the README shows.
+fn redraw() -> Result<()> {
+    for toolchain in [Toolchain::Debian, Toolchain::Rustup] {
+        Toolchain::force(Some(toolchain))?;
+        if let Err(error) = setup::run() {
+            println!("no records of {}: {error:#}", toolchain.name());
+            continue;
+        }
+        for board in Board::all()? {
+            bench::overwrite(&board)?;
+            size::run(&board, true)?;
+        }
+    }
+    // The last one is the one that the README quotes.
+    demo::run(&demo::Options { overwrite: true })?;
+    docs::run(false)
 }

@@ -14,7 +14,7 @@ use scrimp::model::crc32;
 use scrimp_build::{Code, Model, layout_of};
 use serde::{Deserialize, Serialize};
 
-use crate::board::Board;
+use crate::board::{Board, HANG};
 use crate::elf;
 use crate::process::{self, LONG};
 use crate::setup::{self, Toolchain};
@@ -24,7 +24,7 @@ use crate::workspace;
 pub(crate) const BOARDS: [&str; 3] = ["microbit", "mps2-an386", "mps3-an547"];
 
 /// A model that runs longer on an emulator hangs.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = HANG;
 
 /// What to run.
 #[derive(Args)]

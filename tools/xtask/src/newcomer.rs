@@ -1,13 +1,13 @@
 //! The README's "Run your own model", as a newcomer does it: a crate outside this repository made of the snippets as they
 //! stand there, run on the host and on a Cortex-M4F under QEMU.
 
-use core::time::Duration;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::board::HANG;
 use crate::process::{self, LONG};
 use crate::setup::Toolchain;
 use crate::workspace;
@@ -133,7 +133,7 @@ impl Crate<'_> {
         self.write(ON_THE_HOST, "")?;
         process::run("build a newcomer's crate", &mut self.cargo(), LONG)?.check()?;
         let program = workspace::path("target/newcomer/release/newcomer");
-        Ok(process::run("run it", &mut Command::new(program), Duration::from_secs(60))?.check()?.stdout)
+        Ok(process::run("run it", &mut Command::new(program), LONG)?.check()?.stdout)
     }
 
     fn run_on_board(&self) -> Result<String> {
@@ -147,6 +147,6 @@ impl Crate<'_> {
         let program = workspace::path("target/newcomer").join(TARGET).join("release/newcomer");
         let mut emulator = Command::new("qemu-system-arm");
         emulator.args(["-M", "mps2-an386", "-nographic", "-semihosting-config", "enable=on,target=native", "-kernel"]);
-        Ok(process::run("run it", emulator.arg(Path::new(&program)), Duration::from_secs(60))?.check()?.stdout)
+        Ok(process::run("run it", emulator.arg(Path::new(&program)), HANG)?.check()?.stdout)
     }
 }

@@ -12,9 +12,6 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use wait_timeout::ChildExt;
 
-/// For builds and host tests, which end by themselves.
-pub(crate) const LONG: Duration = Duration::from_secs(30 * 60);
-
 /// What a program did.
 pub(crate) struct Finished {
     /// Its exit status; `None` if it ran out of time.
@@ -45,8 +42,12 @@ impl Finished {
     }
 }
 
-/// Runs `command` and catches its output; `what` is shown meanwhile.
-pub(crate) fn run(what: &str, command: &mut Command, limit: Duration) -> Result<Finished> {
+/// Builds and host tests end by themselves, and how long that takes depends on the machine: no limit.
+pub(crate) const LONG: Option<Duration> = None;
+
+/// Runs `command` and catches its output; `what` is shown meanwhile. After `limit` it is ended: for emulators, whose program
+/// may hang.
+pub(crate) fn run(what: &str, command: &mut Command, limit: impl Into<Option<Duration>>) -> Result<Finished> {
     let _progress = Progress::start(what);
     let text = describe(command);
     let start = Instant::now();
@@ -54,7 +55,10 @@ pub(crate) fn run(what: &str, command: &mut Command, limit: Duration) -> Result<
     let mut child = command.spawn().with_context(|| format!("cannot start {text}"))?;
     let (stdout, out) = collect(child.stdout.take());
     let (stderr, err) = collect(child.stderr.take());
-    let status = child.wait_timeout(limit)?;
+    let status = match limit.into() {
+        Some(limit) => child.wait_timeout(limit)?,
+        None => Some(child.wait()?),
+    };
     if status.is_none() {
         child.kill()?;
         child.wait()?;
@@ -143,5 +147,10 @@ impl Drop for Progress {
 
 /// Whether somebody looks at a terminal.
 pub(crate) fn is_interactive() -> bool {
-    stderr().is_terminal() && std::env::var_os("CI").is_none()
+    stderr().is_terminal() && !in_ci()
+}
+
+/// Whether this is a run whose verdict counts, where what cannot be compared is a failure.
+pub(crate) fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !["", "0", "false"].contains(&value.as_str()))
 }

@@ -6,16 +6,17 @@
 use core::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::{env, fs};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use clap::ValueEnum;
 
 use crate::board::Board;
 use crate::process::{self, LONG};
 
 /// Who builds for a board.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Toolchain {
     /// The default toolchain, which has the target.
     Rustup,
@@ -25,19 +26,61 @@ pub(crate) enum Toolchain {
 
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_SOURCES: &str = "/usr/lib/rustlib/src/rust/library/core/src/lib.rs";
+const DEBIAN_NEON: &str = "/usr/lib/rustlib/aarch64-unknown-linux-gnu";
+/// What hosted AArch64 programs are linked with.
+const CROSS_LIBC: &str = "/usr/aarch64-linux-gnu/lib/libc.so.6";
+/// The target of the host's suites on NEON.
+pub(crate) const NEON_TARGET: &str = "aarch64-unknown-linux-gnu";
 /// Minor version that the workspace's `rust-version` asks for.
 const MINOR: u32 = 95;
 
+/// The one that builds, whatever else could.
+static FORCED: Mutex<Option<Toolchain>> = Mutex::new(None);
+
 impl Toolchain {
+    /// From here on this one builds for the boards; with `None` the first that can, as `SCRIMP_TOOLCHAIN` does not name one.
+    pub(crate) fn force(toolchain: Option<Self>) -> Result<()> {
+        let of_environment = || {
+            let name = env::var("SCRIMP_TOOLCHAIN").ok().filter(|name| !name.is_empty())?;
+            let unknown = || anyhow!("SCRIMP_TOOLCHAIN is {name}; there are rustup and debian");
+            Some(Self::from_str(&name, true).map_err(|_| unknown()))
+        };
+        let toolchain = if toolchain.is_some() { toolchain } else { of_environment().transpose()? };
+        *FORCED.lock().unwrap_or_else(PoisonError::into_inner) = toolchain;
+        Ok(())
+    }
+
+    fn forced() -> Option<Self> {
+        *FORCED.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The one that can build for `target`.
     pub(crate) fn for_target(target: &str) -> Result<Self> {
-        if rustup_has(target) {
-            Ok(Self::Rustup)
-        } else if debian_is_usable() {
-            Ok(Self::Debian)
-        } else {
-            bail!("nothing here can build for {target}: run `cargo xtask setup`")
+        let can = |toolchain| match toolchain {
+            Self::Rustup => rustup_has(target),
+            // It has the one hosted target as a package, and builds `core` for the others.
+            Self::Debian => debian_is_usable() && (target != NEON_TARGET || Path::new(DEBIAN_NEON).exists()),
+        };
+        let asked = Self::forced().map_or(vec![Self::Rustup, Self::Debian], |one| vec![one]);
+        let found = asked.iter().copied().find(|&toolchain| can(toolchain));
+        let names = || asked.iter().map(|one| one.name()).collect::<Vec<_>>().join(" or ");
+        found.with_context(|| format!("nothing of {} here can build for {target}: run `cargo xtask setup`", names()))
+    }
+
+    /// As `--toolchain` takes it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Rustup => "rustup",
+            Self::Debian => "debian",
         }
+    }
+
+    /// The folder of its records. Debian's compiler has an LLVM of its own and builds `core` itself, so that its code differs
+    /// from rustup's of the same version.
+    pub(crate) fn key(self) -> Result<String> {
+        let version = self.version()?;
+        let number = version.split(' ').nth(1).with_context(|| version.clone())?;
+        Ok(if self == Self::Debian { format!("rustc-{number}-debian") } else { format!("rustc-{number}") })
     }
 
     /// Makes cargo use it.
@@ -76,34 +119,62 @@ pub(crate) fn host_rustc() -> Result<String> {
 
 /// Looks for everything, installs what is missing where that is possible, and otherwise says what to install.
 pub(crate) fn run() -> Result<()> {
-    let targets = targets()?;
-    if targets.iter().all(|target| Toolchain::for_target(target).is_ok()) && missing_packages(&targets).is_empty() {
+    provide(&targets()?)
+}
+
+/// As [`run`], and what only the tests need: the host's suites as AArch64 programs.
+pub(crate) fn for_tests() -> Result<()> {
+    let mut all = targets()?;
+    if cfg!(not(target_arch = "aarch64")) {
+        all.push(NEON_TARGET.into());
+    }
+    provide(&all)
+}
+
+/// Makes cargo build hosted AArch64 programs.
+pub(crate) fn for_neon(cargo: &mut Command) -> Result<()> {
+    if Toolchain::for_target(NEON_TARGET)? == Toolchain::Debian {
+        cargo.env("RUSTC", DEBIAN_RUSTC);
+    }
+    Ok(())
+}
+
+fn provide(targets: &[String]) -> Result<()> {
+    if is_complete(targets) {
         return Ok(());
     }
     let lacking: Vec<_> = targets.iter().filter(|target| !rustup_has(target)).map(String::as_str).collect();
-    if !lacking.is_empty() && on_path("rustup") {
+    let is_asked = Toolchain::forced() != Some(Toolchain::Debian);
+    if is_asked && !lacking.is_empty() && on_path("rustup") {
         let mut rustup = Command::new("rustup");
         rustup.args(["target", "add"]).args(&lacking);
         // Offline, or a toolchain that has no such targets: then Debian's compiler is asked next.
         let _ = process::run("rustup target add", &mut rustup, LONG)?;
     }
-    let packages = missing_packages(&targets);
+    let packages = missing_packages(targets);
     if !packages.is_empty() && on_path("apt-get") && is_root() {
+        if packages.iter().any(|package| package.ends_with(":arm64")) {
+            process::run("dpkg", Command::new("dpkg").args(["--add-architecture", "arm64"]), LONG)?.check()?;
+        }
         for args in [vec!["update"], [&["install", "-y", "--no-install-recommends"], &packages[..]].concat()] {
             let mut apt = Command::new("apt-get");
             apt.args(&args).env("DEBIAN_FRONTEND", "noninteractive");
             process::run(&format!("apt-get {}", args.join(" ")), &mut apt, LONG)?.check()?;
         }
     }
-    verdict(&targets)
+    verdict(targets)
+}
+
+fn is_complete(targets: &[String]) -> bool {
+    missing_packages(targets).is_empty() && targets.iter().all(|target| Toolchain::for_target(target).is_ok())
 }
 
 /// Fails with what to install by hand, if anything is missing still.
 fn verdict(targets: &[String]) -> Result<()> {
-    let packages = missing_packages(targets);
-    if packages.is_empty() && targets.iter().all(|target| Toolchain::for_target(target).is_ok()) {
+    if is_complete(targets) {
         return Ok(());
     }
+    let packages = missing_packages(targets);
     let mut text = String::from("something is missing that cannot be installed from here.\n");
     if targets.iter().any(|target| Toolchain::for_target(target).is_err()) {
         let _ = writeln!(text, "A `core` for the boards: `rustup target add {}`,", targets.join(" "));
@@ -111,8 +182,11 @@ fn verdict(targets: &[String]) -> Result<()> {
     }
     if !packages.is_empty() {
         let _ = writeln!(text, "On Debian, as root: `apt-get install {}`.", packages.join(" "));
-        let _ =
-            writeln!(text, "Elsewhere: QEMU 7.2 or later with qemu-system-arm and qemu-system-aarch64 on the PATH.");
+        let _ = writeln!(
+            text,
+            "Elsewhere: QEMU 7.2 or later with qemu-system-arm and qemu-system-aarch64 on the PATH; for the tests also \
+             qemu-aarch64, qemu-x86_64 and aarch64-linux-gnu-gcc."
+        );
     }
     bail!(text)
 }
@@ -123,7 +197,18 @@ fn missing_packages(targets: &[String]) -> Vec<&'static str> {
     if !on_path("qemu-system-arm") || !on_path("qemu-system-aarch64") {
         packages.push("qemu-system-arm");
     }
-    if targets.iter().all(|target| rustup_has(target)) {
+    let is_hosted = targets.iter().any(|target| target == NEON_TARGET);
+    if is_hosted && (!on_path("qemu-aarch64") || !on_path("qemu-x86_64")) {
+        packages.push("qemu-user");
+    }
+    if is_hosted && (!on_path("aarch64-linux-gnu-gcc") || !Path::new(CROSS_LIBC).exists()) {
+        packages.extend(["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]);
+    }
+    let is_enough = match Toolchain::forced() {
+        None => targets.iter().all(|target| rustup_has(target)),
+        Some(forced) => forced == Toolchain::Rustup,
+    };
+    if is_enough {
         return packages;
     }
     if !debian_is_usable() {
@@ -131,6 +216,9 @@ fn missing_packages(targets: &[String]) -> Vec<&'static str> {
     }
     if !on_path("ld.lld") {
         packages.push("lld");
+    }
+    if is_hosted && !Path::new(DEBIAN_NEON).exists() {
+        packages.push("libstd-rust-web-dev:arm64");
     }
     packages
 }
@@ -158,7 +246,7 @@ fn debian_is_usable() -> bool {
         && stdout_of(DEBIAN_RUSTC, &["-V"]).and_then(minor).is_some_and(|minor| minor >= MINOR)
 }
 
-fn on_path(program: &str) -> bool {
+pub(crate) fn on_path(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|folder| fs::metadata(folder.join(program)).is_ok_and(|file| file.is_file()))
 }
@@ -167,7 +255,7 @@ fn is_root() -> bool {
     stdout_of("id", &["-u"]).is_some_and(|id| id.trim() == "0")
 }
 
-fn stdout_of(program: &str, args: &[&str]) -> Option<String> {
+pub(crate) fn stdout_of(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).stderr(Stdio::null()).output().ok()?;
     String::from_utf8(output.stdout).ok()
 }

@@ -1,16 +1,12 @@
 //! Flash and RAM of the probe on each board, against the records in `tests/expected/`.
 
-use std::fs;
-use std::path::PathBuf;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::board::Board;
 use crate::elf::{self, Sizes, Symbol};
 use crate::panics;
-use crate::setup::Toolchain;
-use crate::workspace;
+use crate::record::{self, Found, Kind};
 
 /// Symbols that are worth a line.
 const LARGEST: usize = 10;
@@ -34,21 +30,17 @@ pub(crate) fn run(board: &Board, overwrite: bool) -> Result<()> {
     for Symbol { name, size } in &largest {
         println!("    {size:7} {name}");
     }
-    let rustc = Toolchain::for_target(&board.target)?.version()?;
     if overwrite {
-        let command = format!("cargo xtask size --overwrite {}", board.name);
-        let record = Record { rustc, command, sizes, largest };
-        fs::create_dir_all(workspace::path("tests/expected"))?;
-        fs::write(path(board), serde_json::to_string_pretty(&record)? + "\n")?;
-        return Ok(());
+        let (rustc, command) = (board.toolchain()?.version()?, Kind::Size.command(board));
+        return record::write(board, Kind::Size, &Record { rustc, command, sizes, largest });
     }
-    compare(board, &rustc, sizes)
+    compare(board, sizes)
 }
 
 /// Measures the probe, prints it in one line, and compares it with the record.
 pub(crate) fn check(board: &Board) -> Result<()> {
     let (sizes, _) = measure(board)?;
-    compare(board, &Toolchain::for_target(&board.target)?.version()?, sizes)
+    compare(board, sizes)
 }
 
 fn measure(board: &Board) -> Result<(Sizes, Vec<Symbol>)> {
@@ -58,10 +50,13 @@ fn measure(board: &Board) -> Result<(Sizes, Vec<Symbol>)> {
     Ok((sizes, largest))
 }
 
-/// Fails if the same compiler made something more than 2 % larger than it is in the record.
-fn compare(board: &Board, rustc: &str, sizes: Sizes) -> Result<()> {
-    let record = record(board)?;
-    let (old, new) = (record.sizes, sizes);
+/// Fails if something is more than 2 % larger than in the record of the same compiler.
+fn compare(board: &Board, new: Sizes) -> Result<()> {
+    let (old, other) = match record::find::<Record>(board, Kind::Size)? {
+        Found::Same(old) => (old.sizes, None),
+        Found::Other(old, whose) => (old.sizes, Some(whose)),
+        Found::None => return Ok(()),
+    };
     let mut worse = Vec::new();
     for (what, old, new) in [
         ("text", old.text, new.text),
@@ -73,32 +68,25 @@ fn compare(board: &Board, rustc: &str, sizes: Sizes) -> Result<()> {
             worse.push(format!("{what} {old} -> {new}"));
         }
     }
-    if worse.is_empty() {
-        return Ok(());
+    let worse = worse.join(", ");
+    match other {
+        _ if worse.is_empty() => Ok(()),
+        Some(whose) => {
+            println!("        {}: larger than with {whose}, which fails nothing: {worse}", board.name);
+            Ok(())
+        }
+        None => bail!("larger than in the record: {worse}; if that is meant: `{}`", Kind::Size.command(board)),
     }
-    let worse = format!("larger than in the record: {}", worse.join(", "));
-    if record.rustc == rustc {
-        bail!("{worse}; if that is meant: `{}`", record.command);
-    }
-    println!("{worse} (not compared strictly: recorded with {}, built with {rustc})", record.rustc);
-    Ok(())
 }
 
 /// The records of all boards, as a table for the README.
 pub(crate) fn table(boards: &[Board]) -> Result<String> {
     let mut table = String::from("| board | text | rodata | data | bss |\n| --- | --- | --- | --- | --- |\n");
+    let mut compilers = Vec::new();
     for board in boards {
-        let Sizes { text, rodata, data, bss } = record(board)?.sizes;
+        let Record { rustc, sizes: Sizes { text, rodata, data, bss }, .. } = record::quoted(board, Kind::Size)?;
         table += &format!("| {} | {text} | {rodata} | {data} | {bss} |\n", board.name);
+        compilers.push(rustc);
     }
-    Ok(table)
-}
-
-fn record(board: &Board) -> Result<Record> {
-    let text = fs::read_to_string(path(board)).with_context(|| format!("{} has no record", board.name))?;
-    serde_json::from_str(&text).with_context(|| board.name.clone())
-}
-
-fn path(board: &Board) -> PathBuf {
-    workspace::path(format!("tests/expected/{}.size.json", board.name))
+    Ok(table + &record::built_with(compilers.iter().map(String::as_str)))
 }

@@ -1,35 +1,66 @@
 //! Every test, as a list of steps; failures are collected and told at the end with what reproduces them.
 
-use core::time::Duration;
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use clap::Args;
 
-use crate::board::Board;
+use crate::board::{Board, HANG};
+use crate::newer::Qemu;
 use crate::process::{self, LONG};
-use crate::{bench, demo, docs, models, network, newcomer, panics, setup, size, workspace};
+use crate::{bench, demo, difference, docs, hosted, models, network, newcomer, panics, setup, size, workspace};
 
-/// A board that takes longer than this for one example hangs.
-const BOARD_LIMIT: Duration = Duration::from_secs(300);
-
-/// Targets whose boards run side by side.
+/// Lanes that run side by side.
 const AT_ONCE: usize = 2;
 
-/// Runs the steps whose name contains one of `filter`; all if there are none.
-pub(crate) fn run(filter: &[String]) -> Result<ExitCode> {
+/// What to run.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Run only the steps whose name contains one of these
+    filter: Vec<String>,
+    /// Sweep every value instead of a part (`SCRIMP_EXHAUSTIVE=1`): some minutes more
+    #[arg(long)]
+    exhaustive: bool,
+}
+
+/// Runs the steps whose name contains one of the filter's; all if it is empty.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let start = Instant::now();
-    let steps = Steps { filter, done: Mutex::default() };
-    steps.step("set-up", setup::run);
-    host(&steps);
-    on_boards(&steps, Board::all()?);
+    let steps = Steps { options, done: Mutex::default() };
+    steps.step("set-up", setup::for_tests);
+    // Lanes side by side, as much of the work keeps one core busy: an emulator, the last crate of a build, a long test. Each
+    // builds in a folder of its own.
+    let mut lanes: Vec<Lane<'_>> = vec![Box::new(host), Box::new(neon), Box::new(sanitizers)];
+    let mut targets: BTreeMap<String, Vec<Board>> = BTreeMap::new();
+    for board in Board::all()? {
+        targets.entry(board.target.clone()).or_default().push(board);
+    }
+    for boards in targets.into_values() {
+        lanes.push(Box::new(move |steps| boards.iter().for_each(|board| on_board(steps, board))));
+    }
+    let queue = Mutex::new(lanes.into_iter());
+    let next = || queue.lock().ok()?.next();
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(lane) = next() {
+                    lane(&steps);
+                }
+            });
+        }
+    });
+    newer_emulator(&steps);
     steps.step("newcomer", newcomer::run);
     steps.step("demo", || demo::run(&demo::Options::default()));
     Ok(steps.finish(start))
 }
+
+/// Steps one after the other.
+type Lane<'a> = Box<dyn FnOnce(&Steps<'_>) + Send + 'a>;
 
 fn host(steps: &Steps<'_>) {
     steps.cargo("fmt", workspace::cargo(["fmt", "--all", "--check"]));
@@ -46,31 +77,70 @@ fn host(steps: &Steps<'_>) {
     rustdoc.env("RUSTDOCFLAGS", "-D warnings");
     steps.cargo("docs", rustdoc);
     steps.step("figures of the README", || docs::run(true));
-    steps.cargo("tests", workspace::cargo(["test", "--workspace", "--features", "scrimp/std,scrimp/embedded-hal"]));
+    let mut tests = workspace::cargo(["test", "--workspace", "--no-fail-fast"]);
+    tests.args(["--features", "scrimp/std,scrimp/embedded-hal"]);
+    if steps.options.exhaustive {
+        tests.env("SCRIMP_EXHAUSTIVE", "1");
+    }
+    steps.cargo("tests", tests);
     let suite = ["run", "--release", "-p", "scrimp-suite", "--features", "scrimp/std", "--example", "forced"];
     let mut optimised = workspace::cargo(suite);
     optimised.args(["--", "runtime"]);
     steps.cargo("conformance, optimised", optimised);
 }
 
-/// Boards of different targets side by side, as an emulator keeps one core busy; those that share a build directory one after
-/// the other.
-fn on_boards(steps: &Steps<'_>, boards: Vec<Board>) {
-    let mut targets: BTreeMap<String, Vec<Board>> = BTreeMap::new();
-    for board in boards {
-        targets.entry(board.target.clone()).or_default().push(board);
+/// On an AArch64 machine the host's steps are these.
+fn neon(steps: &Steps<'_>) {
+    if cfg!(target_arch = "aarch64") {
+        return;
     }
-    let queue = Mutex::new(targets.into_values());
-    let next = || queue.lock().ok()?.next();
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some(boards) = next() {
-                    boards.iter().for_each(|board| on_board(steps, board));
+    steps.built("neon: tests", hosted::neon);
+    steps.built("neon: conformance with dotprod and i8mm", hosted::neon_extended);
+}
+
+fn sanitizers(steps: &Steps<'_>) {
+    steps.cargo("address sanitizer", hosted::address_sanitizer());
+    if !steps.wants("miri") {
+        return;
+    }
+    match hosted::miri() {
+        Some(cargo) => steps.cargo("miri", cargo),
+        None => println!("skipped miri: there is no nightly toolchain with it (`rustup +nightly component add miri`)"),
+    }
+}
+
+/// The two boards whose vector units read and write memory most freely once more under an emulator that is newer than the
+/// machine's, and stricter: it raises UNALIGNED as the M55 does.
+fn newer_emulator(steps: &Steps<'_>) {
+    for name in ["mps3-an547", "virt-a53"] {
+        steps.step(&format!("{name}: conformance, newer QEMU"), || {
+            let qemu = match Qemu::newer()? {
+                Ok(qemu) => qemu,
+                Err(why) => {
+                    println!("        skipped: {why}; the alignment of MVE accesses is not checked by this run");
+                    return Ok(());
                 }
-            });
+            };
+            let checks = if qemu.checks_mve { "checks" } else { "does not check" };
+            println!("        QEMU {} {checks} the alignment of MVE accesses", qemu.version);
+            conformance(&Board::find(name)?.under(&qemu)?)
+        });
+    }
+}
+
+/// Runs the conformance suite, and looks into what fails.
+fn conformance(board: &Board) -> Result<()> {
+    for program in board.build_parts("conformance")? {
+        let run = board.run(&program, &[""; 0], HANG)?;
+        if !run.success() {
+            let why = difference::explain(board, &program, &run.stdout)?;
+            return run.check().map(drop).context(why);
         }
-    });
+        let last = run.stdout.lines().last().unwrap_or_default();
+        ensure!(last.ends_with(" passed, 0 failed"), "no closing line:\n{}", run.stdout);
+        println!("        {}: {last}", board.name);
+    }
+    Ok(())
 }
 
 fn on_board(steps: &Steps<'_>, board: &Board) {
@@ -81,16 +151,11 @@ fn on_board(steps: &Steps<'_>, board: &Board) {
     let is_counted = examples.iter().any(|example| example == "bench");
     for example in examples.into_iter().filter(|example| example != "bench") {
         steps.step(&format!("{name}: {example}"), || {
-            for program in board.build_parts(&example)? {
-                let run = board.run(&program, &[""; 0], BOARD_LIMIT)?.check()?;
-                let last = run.stdout.lines().last().unwrap_or_default();
-                ensure!(
-                    example != "conformance" || last.ends_with(" passed, 0 failed"),
-                    "no closing line:\n{}",
-                    run.stdout
-                );
-                println!("        {name}: {last}");
+            if example == "conformance" {
+                return conformance(board);
             }
+            let run = board.run(&board.build_example(&example)?, &[""; 0], HANG)?.check()?;
+            println!("        {name}: {}", run.stdout.lines().last().unwrap_or_default());
             Ok(())
         });
     }
@@ -106,7 +171,7 @@ fn on_board(steps: &Steps<'_>, board: &Board) {
 }
 
 struct Steps<'a> {
-    filter: &'a [String],
+    options: &'a Options,
     done: Mutex<Done>,
 }
 
@@ -118,6 +183,12 @@ struct Done {
 }
 
 impl Steps<'_> {
+    /// Whether the filter lets a step through.
+    fn wants(&self, name: &str) -> bool {
+        let filter = &self.options.filter;
+        filter.is_empty() || filter.iter().any(|part| name.contains(part.as_str()))
+    }
+
     /// Runs one step of our own; it is reproduced by its name.
     fn step(&self, name: &str, work: impl FnOnce() -> Result<()>) {
         self.record(name, format!("cargo xtask test '{name}'"), work);
@@ -130,8 +201,13 @@ impl Steps<'_> {
         });
     }
 
+    /// Runs cargo with what a function puts together; it is reproduced by the step's name.
+    fn built(&self, name: &str, command: impl FnOnce() -> Result<Command>) {
+        self.step(name, || process::run(name, &mut command()?, LONG)?.check().map(drop));
+    }
+
     fn record(&self, name: &str, reproduce: String, work: impl FnOnce() -> Result<()>) {
-        if !self.filter.is_empty() && !self.filter.iter().any(|part| name.contains(part.as_str())) {
+        if !self.wants(name) {
             return;
         }
         let start = Instant::now();
