@@ -45,9 +45,9 @@ impl SigmoidS16 {
     /// Codes in units of `scale`, as TFLite takes its multiplier from it: 15 bits of it, truncated.
     ///
     /// # Errors
-    /// `Error::Config` unless `scale` is positive and at most 16, beyond which no product would fit.
+    /// `Error::Config` unless `scale` is positive and below 16/3, where products no longer fit 32 bits.
     pub const fn new(scale: f32) -> Result<Self, Error> {
-        if !(scale > 0.0 && scale <= 16.0) {
+        if !(scale > 0.0 && scale < 16.0 / 3.0) {
             return Err(Error::Config { what: Rule::Scale });
         }
         let mut multiplier = scale as f64 * 4096.0 * 3.0;
@@ -179,19 +179,20 @@ mod tests {
     #[test]
     fn units_at_the_limits_and_beyond() {
         // A power of two is exact either way.
-        for log2 in -12..=2 {
-            let scale = libm::exp2f(log2 as f32);
+        for log2 in -12..=2i16 {
+            let scale = libm::exp2f(f32::from(log2));
+            let log2 = log2.into();
             let (of_scale, of_power) = (SigmoidS16::new(scale).unwrap(), SigmoidS16::from_power(log2).unwrap());
             for code in (i16::MIN..=i16::MAX).step_by(7) {
                 assert_eq!(of_scale.logistic(code), of_power.logistic(code), "{log2} {code}");
                 assert_eq!(of_scale.tanh(code), of_power.tanh(code), "{log2} {code}");
             }
         }
-        for scale in [0.0, -1.0, 16.000_002, f32::INFINITY, f32::NAN] {
+        for scale in [0.0, -1.0, 5.333_333_5, f32::INFINITY, f32::NAN] {
             assert!(SigmoidS16::new(scale).is_err(), "{scale}");
         }
         assert!(SigmoidS16::from_power(3).is_err() && SigmoidS16::from_power(-44).is_err());
-        for of in [SigmoidS16::new(16.0), SigmoidS16::new(f32::MIN_POSITIVE), SigmoidS16::from_power(-43)] {
+        for of in [SigmoidS16::new(5.333_333), SigmoidS16::new(f32::MIN_POSITIVE), SigmoidS16::from_power(-43)] {
             let of = of.unwrap();
             for code in [i16::MIN, -1, 0, 1, i16::MAX] {
                 assert!((0..=i16::MAX).contains(&of.logistic(code)));

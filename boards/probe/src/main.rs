@@ -16,6 +16,7 @@ mod gate;
 mod lmdvit;
 mod math;
 mod model;
+mod moves;
 mod nn;
 mod nn_conv;
 mod quant;
@@ -49,6 +50,7 @@ fn main() {
     bits::calls();
     nn::calls();
     nn_conv::calls();
+    moves::calls();
     quant::calls();
     model::calls();
     lmdvit::calls();

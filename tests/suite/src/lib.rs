@@ -9,8 +9,10 @@ mod bits;
 mod buffer;
 mod failure;
 mod lmdvit;
+mod moves;
 mod nn;
 mod part;
+mod recurrent;
 mod softmax;
 mod softmax_q;
 mod softmax_s8;
@@ -109,6 +111,12 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
         case("linear_s8_wide", 80 * KIB, bits::linear_wide);
         case("linear_s16", 6 * KIB, bits::linear_s16);
         case("batch_matmul_s8", 4 * KIB, bits::batch_matmul);
+    }
+    if part::MOVES {
+        case("move", 6 * KIB, moves::moves);
+        case("resize", 6 * KIB, moves::resize);
+        case("svdf", 4 * KIB, recurrent::svdf);
+        case("lstm_s8", 8 * KIB, recurrent::lstm);
     }
     if part::NN {
         case("linear", 8 * KIB, nn::linear);
