@@ -380,7 +380,10 @@ fn call(out: &mut Emitter<'_>, slots: &mut Slots<'_>, step: &Step, kind: Kind, s
     let call = step.operator.emit(out, &args);
     let mut text = format!("        // {} {}\n", node.index, node.op.name());
     text += &picked(&pick);
-    text + &statement("", &format!("done({call})"), 8)
+    for call in call.lines() {
+        text += &statement("", &format!("done({call})"), 8);
+    }
+    text
 }
 
 /// Sets a variable to its start.
