@@ -172,6 +172,8 @@ pub enum Arg {
     Dilation,
     /// Rows or columns beyond the edges.
     Padding,
+    /// What a layer remembers from call to call.
+    State,
 }
 
 /// Rules of a network configuration that an [`Error`] can name.
@@ -238,6 +240,8 @@ pub enum Rule {
     Groups,
     /// A window lies wholly beyond the edges, so that there is nothing to pool.
     EmptyWindow,
+    /// Corners and centres of half a pixel cannot both be aligned.
+    Align,
 }
 
 /// Checks of a model blob that an [`Error`] can name.
@@ -345,6 +349,7 @@ impl Arg {
             Self::Stride => "stride",
             Self::Dilation => "dilation",
             Self::Padding => "padding",
+            Self::State => "state",
         }
     }
 }
@@ -387,6 +392,7 @@ impl fmt::Display for Rule {
             Self::Ladder => "a step of the ladder does not lead one width down",
             Self::Groups => "the groups of a convolution must divide its inputs and outputs",
             Self::EmptyWindow => "a window lies wholly beyond the edges",
+            Self::Align => "corners and centres of half a pixel cannot both be aligned",
         })
     }
 }

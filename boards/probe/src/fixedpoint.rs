@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use scrimp::fixedpoint::{
-    Multiplier, Quantization, exp_on_negative_values, ln_of_at_least_one, one_over_one_plus_x, reciprocal,
+    Multiplier, Quantization, SigmoidS16, exp_on_negative_values, ln_of_at_least_one, one_over_one_plus_x, reciprocal,
     rounded_reciprocal, rounding_shift_right, saturating_doubling_high_mul,
 };
 
@@ -24,4 +24,7 @@ pub(crate) fn calls() {
     black_box(reciprocal(any(7)));
     black_box(rounding_shift_right(any(5), any(2)));
     black_box(saturating_doubling_high_mul(any(5), any(2)));
+    for curve in [SigmoidS16::new(any(0.1)), SigmoidS16::from_power(any(-11))].into_iter().flatten() {
+        black_box((SigmoidS16::logistic(curve, any(5)), SigmoidS16::tanh(curve, any(5))));
+    }
 }

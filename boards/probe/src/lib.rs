@@ -15,6 +15,7 @@ mod fixedpoint;
 mod lmdvit;
 mod math;
 mod model;
+mod moves;
 mod nn;
 mod nn_conv;
 mod quant;
@@ -38,6 +39,7 @@ pub fn calls() {
     bits::calls();
     nn::calls();
     nn_conv::calls();
+    moves::calls();
     quant::calls();
     model::calls();
     lmdvit::calls();

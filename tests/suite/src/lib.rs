@@ -10,8 +10,10 @@ mod buffer;
 mod digest;
 mod failure;
 mod lmdvit;
+mod moves;
 mod nn;
 mod part;
+mod recurrent;
 mod softmax;
 mod softmax_q;
 mod softmax_s8;
@@ -157,6 +159,12 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
         case("linear_s8_wide", 80 * KIB, At(bits::linear_wide));
         case("linear_s16", 6 * KIB, At(bits::linear_s16));
         case("batch_matmul_s8", 4 * KIB, At(bits::batch_matmul));
+    }
+    if part::MOVES {
+        case("move", 6 * KIB, Once(moves::moves));
+        case("resize", 6 * KIB, Once(moves::resize));
+        case("svdf", 4 * KIB, Once(recurrent::svdf));
+        case("lstm_s8", 8 * KIB, Once(recurrent::lstm));
     }
     if part::NN {
         case("linear", 8 * KIB, Once(nn::linear));

@@ -3,7 +3,7 @@
 //! All of them, unless `SCRIMP_SUITE` names some, with commas between: the flash of a micro:bit does not hold them all. Then
 //! xtask builds the parts that the board's `SCRIMP_SUITE_PARTS` lists one after the other.
 
-const PARTS: [&str; 5] = ["softmax", "fixed", "nn", "quant", "bits"];
+const PARTS: [&str; 6] = ["softmax", "fixed", "nn", "quant", "bits", "moves"];
 const CHOSEN: Option<&str> = option_env!("SCRIMP_SUITE");
 
 /// Softmax in f32.
@@ -17,6 +17,8 @@ pub(crate) const NN: bool = is_chosen("nn");
 
 /// Integer layers at every width.
 pub(crate) const BITS: bool = is_chosen("bits");
+/// Operators that move elements, and layers with a memory.
+pub(crate) const MOVES: bool = is_chosen("moves");
 
 const fn is_chosen(part: &str) -> bool {
     let Some(chosen) = CHOSEN else { return true };

@@ -36,7 +36,7 @@ pub(crate) trait Operator: Debug {
     }
 
     /// Writes the layer's `static` (its constructor with readable constants; big arrays go into the weights file) and
-    /// returns the text of the call, an expression such as `LINEAR_0.run(x0, y0, 1)`.
+    /// returns the text of the call, an expression such as `LINEAR_0.run(x0, y0, 1)`; of several calls, one a line.
     fn emit(&self, out: &mut Emitter<'_>, args: &Args) -> String;
 }
 

@@ -89,6 +89,11 @@ impl<'a> Emitter<'a> {
         self.put("i64s", elements)
     }
 
+    /// As [`Emitter::i8s`], of type `&'static [f32]`.
+    pub(crate) fn f32s(&mut self, elements: &[f32]) -> String {
+        self.put("f32s", elements)
+    }
+
     /// As [`Emitter::i8s`], of type `&'static [u32]`.
     pub(crate) fn words(&mut self, elements: &[u32]) -> String {
         self.put("words", elements)

@@ -398,7 +398,10 @@ fn call(out: &mut Emitter<'_>, slots: &mut Slots<'_>, step: &Step, kind: Kind, s
     let mut text = format!("        // {} {}\n", node.index, node.op.name());
     text += &picked(&pick);
     // Laid out when its paths are short.
-    text + &format!("{LATER}done({call})\n")
+    for call in call.lines() {
+        text += &format!("{LATER}done({call})\n");
+    }
+    text
 }
 
 /// Sets a variable to its start.

@@ -4,8 +4,13 @@ mod batch_matmul;
 mod conv;
 mod depthwise;
 mod fully_connected;
+mod gather;
 mod layer;
+mod mirror_pad;
+mod moves;
 mod pool;
+mod recurrent;
+mod resize;
 mod softmax;
 mod transpose_conv;
 
@@ -26,11 +31,33 @@ pub(crate) fn lower(cx: &Cx<'_>) -> Result<Lowered> {
     match &cx.node.op {
         Op::AveragePool2d(pool) => pool::lower(cx, pool, true),
         Op::BatchMatmul { adj_x, adj_y } => batch_matmul::lower(cx, *adj_x, *adj_y),
+        Op::BatchToSpaceNd => moves::batch_to_space(cx),
+        Op::BroadcastTo => moves::broadcast_to(cx),
+        Op::Concatenation { axis, activation } => moves::concatenation(cx, *axis, *activation),
         Op::Conv2d(conv) => conv::lower(cx, conv),
+        Op::DepthToSpace { block } => moves::depth_to_space(cx, *block),
         Op::DepthwiseConv2d { conv, multiplier } => depthwise::lower(cx, conv, *multiplier),
         Op::FullyConnected { activation, shuffled } => fully_connected::lower(cx, *activation, *shuffled),
+        Op::Gather { axis, batch_dims } => gather::lower(cx, *axis, *batch_dims),
         Op::MaxPool2d(pool) => pool::lower(cx, pool, false),
+        Op::MirrorPad { symmetric } => mirror_pad::lower(cx, *symmetric),
+        Op::Pack { axis } => moves::pack(cx, *axis),
+        Op::Pad | Op::PadV2 => moves::pad(cx),
+        Op::ResizeBilinear(resize) => resize::bilinear(cx, *resize),
+        Op::ResizeNearestNeighbor(resize) => resize::nearest(cx, *resize),
+        Op::ReverseV2 => moves::reverse(cx),
+        Op::Slice => moves::slice(cx),
         Op::Softmax { beta } => softmax::lower(cx, *beta),
+        Op::SpaceToBatchNd => moves::space_to_batch(cx),
+        Op::SpaceToDepth { block } => moves::space_to_depth(cx, *block),
+        Op::Split => moves::split(cx),
+        Op::SplitV => moves::split_v(cx),
+        Op::StridedSlice(masks) => moves::strided_slice(cx, *masks),
+        Op::Svdf { rank, .. } => recurrent::svdf(cx, *rank),
+        Op::Tile => moves::tile(cx),
+        Op::Transpose => moves::transpose(cx),
+        Op::UnidirectionalSequenceLstm(lstm) => recurrent::lstm(cx, *lstm),
+        Op::Unpack { axis } => moves::unpack(cx, *axis),
         Op::TransposeConv(conv) => transpose_conv::lower(cx, conv),
         // The shape is the output's; the shape input, which may be stale or absent, is not looked at.
         Op::Reshape | Op::Squeeze | Op::ExpandDims => Ok(Lowered::Alias(cx.input(0)?)),
