@@ -11,6 +11,7 @@ mod quantization;
 mod reciprocal;
 mod requantize;
 mod rounding;
+mod sigmoid_s16;
 mod tables_s16;
 
 pub use element::{Logit, Probability};
@@ -24,6 +25,7 @@ pub use quantization::Quantization;
 pub use reciprocal::{reciprocal, rounded_reciprocal};
 pub use requantize::{Rounding, requantize, requantize_s64};
 pub use rounding::{rounding_shift_right, saturating_doubling_high_mul};
+pub use sigmoid_s16::SigmoidS16;
 #[cfg(any(scrimp_has = "dsp", scrimp_has = "helium"))]
 pub(crate) use tables_s16::EXP as EXP_S16;
 pub(crate) use tables_s16::{exp_s16, reciprocal_s16};

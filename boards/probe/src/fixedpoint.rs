@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use scrimp::fixedpoint::{
-    Multiplier, Quantization, exp_on_negative_values, ln_of_at_least_one, one_over_one_plus_x, reciprocal,
+    Multiplier, Quantization, SigmoidS16, exp_on_negative_values, ln_of_at_least_one, one_over_one_plus_x, reciprocal,
     rounded_reciprocal, rounding_shift_right, saturating_doubling_high_mul,
 };
 
@@ -22,4 +22,7 @@ pub(crate) fn calls() {
     black_box(reciprocal(black_box(7)));
     black_box(rounding_shift_right(black_box(5), black_box(2)));
     black_box(saturating_doubling_high_mul(black_box(5), black_box(2)));
+    for curve in [SigmoidS16::new(black_box(0.1)), SigmoidS16::from_power(black_box(-11))].into_iter().flatten() {
+        black_box((SigmoidS16::logistic(curve, black_box(5)), SigmoidS16::tanh(curve, black_box(5))));
+    }
 }
