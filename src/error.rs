@@ -172,6 +172,8 @@ pub enum Arg {
     Dilation,
     /// Rows or columns beyond the edges.
     Padding,
+    /// Axes of a tensor.
+    Axes,
 }
 
 /// Rules of a network configuration that an [`Error`] can name.
@@ -345,6 +347,7 @@ impl Arg {
             Self::Stride => "stride",
             Self::Dilation => "dilation",
             Self::Padding => "padding",
+            Self::Axes => "axes",
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod backend;
 mod bits;
+mod elementwise;
 mod fixedpoint;
 #[cfg(target_os = "none")]
 mod gate;
@@ -49,6 +50,7 @@ fn main() {
     bits::calls();
     nn::calls();
     nn_conv::calls();
+    elementwise::calls();
     quant::calls();
     model::calls();
     lmdvit::calls();

@@ -7,6 +7,7 @@
 mod adalog;
 mod bits;
 mod buffer;
+mod elementwise;
 mod failure;
 mod lmdvit;
 mod nn;
@@ -109,6 +110,14 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
         case("linear_s8_wide", 80 * KIB, bits::linear_wide);
         case("linear_s16", 6 * KIB, bits::linear_s16);
         case("batch_matmul_s8", 4 * KIB, bits::batch_matmul);
+    }
+    if part::ELEMENTWISE {
+        case("add_s8", 4 * KIB, elementwise::add);
+        case("mul_s8", 4 * KIB, elementwise::mul);
+        case("min_max_s8", 4 * KIB, elementwise::min_max);
+        case("table_s8", 4 * KIB, elementwise::tables);
+        case("rescale", 4 * KIB, elementwise::conversions);
+        case("mean_s8", 4 * KIB, elementwise::reductions);
     }
     if part::NN {
         case("linear", 8 * KIB, nn::linear);

@@ -380,7 +380,8 @@ fn call(out: &mut Emitter<'_>, slots: &mut Slots<'_>, step: &Step, kind: Kind, s
     let call = step.operator.emit(out, &args);
     let mut text = format!("        // {} {}\n", node.index, node.op.name());
     text += &picked(&pick);
-    text + &statement("", &format!("done({call})"), 8)
+    let call = if step.operator.is_total(&args) { call } else { format!("done({call})") };
+    text + &statement("", &call, 8)
 }
 
 /// Sets a variable to its start.
