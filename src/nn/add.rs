@@ -177,7 +177,7 @@ impl<T: Activated> Add<T> {
     /// `Error::Length` if a slice has not as many elements as the shapes say; `y` is then untouched.
     pub fn run(&self, first: &[T], second: &[T], y: &mut [T]) -> Result<(), Error> {
         self.shape.check(first.len(), second.len(), y.len())?;
-        T::apart(self, first, second, y);
+        <T as sealed::Entry>::apart(self, first, second, y);
         Ok(())
     }
 
@@ -198,7 +198,7 @@ impl<T: Activated> Add<T> {
     /// nothing is written then.
     pub fn run_in_place(&self, first: &mut [T], second: &[T]) -> Result<(), Error> {
         self.shape.check(first.len(), second.len(), first.len())?;
-        T::in_place(self, first, second);
+        <T as sealed::Entry>::in_place(self, first, second);
         Ok(())
     }
 

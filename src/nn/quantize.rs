@@ -10,22 +10,24 @@ use crate::error::{Arg, Error, Rule, length};
 use crate::fixedpoint::{Multiplier, Quantization, Rounding, requantize};
 
 pub(crate) mod sealed {
-    use super::{Dequantize, InOut, Quantize, Rescale};
+    use super::{Dequantize, Quantize, Rescale};
 
-    /// What [`Quantize`] and [`Dequantize`] do, compiled here.
+    /// What [`Quantize`], [`Dequantize`] and [`Rescale`] in place do, compiled here.
     pub trait Converted: Sized {
         /// Lengths are checked.
         fn quantize(of: &Quantize<Self>, x: &[f32], y: &mut [Self]);
 
         /// Lengths are checked.
         fn dequantize(of: &Dequantize<Self>, x: &[Self], y: &mut [f32]);
+
+        /// Over the input.
+        fn requantize(of: &Rescale<Self, Self>, x: &mut [Self]);
     }
 
     /// What [`Rescale`] does, compiled here.
     pub trait FromCodes<X>: Sized {
-        /// From a row to another, or over it.
-        #[expect(private_interfaces, reason = "nobody outside can call or implement it")]
-        fn rescale(of: &Rescale<X, Self>, row: InOut<'_, X, Self>);
+        /// Lengths are checked.
+        fn rescale(of: &Rescale<X, Self>, x: &[X], y: &mut [Self]);
     }
 }
 
@@ -45,6 +47,10 @@ macro_rules! converted {
             fn dequantize(of: &Dequantize<Self>, x: &[Self], y: &mut [f32]) {
                 Auto.dispatch(ToReal { of: of.x, row: InOut::apart(x, y) });
             }
+
+            fn requantize(of: &Rescale<Self, Self>, x: &mut [Self]) {
+                Auto.dispatch(Codes { of, row: InOut::in_place(x) });
+            }
         }
 
         impl Converted for $type {}
@@ -55,8 +61,8 @@ converted!(i8, u8, i16);
 macro_rules! from {
     ($($x:ty => $y:ty),*) => {$(
         impl sealed::FromCodes<$x> for $y {
-            fn rescale(of: &Rescale<$x, Self>, row: InOut<'_, $x, Self>) {
-                Auto.dispatch(Codes { of, row });
+            fn rescale(of: &Rescale<$x, Self>, x: &[$x], y: &mut [Self]) {
+                Auto.dispatch(Codes { of, row: InOut::apart(x, y) });
             }
         }
 
@@ -254,7 +260,7 @@ impl<X: Code, Y: FromCodes<X>> Rescale<X, Y> {
     /// `Error::Length` if `y` has not as many elements as `x`; it is then untouched.
     pub fn run(&self, x: &[X], y: &mut [Y]) -> Result<(), Error> {
         length(Arg::Y, x.len(), y.len())?;
-        Y::rescale(self, InOut::apart(x, y));
+        Y::rescale(self, x, y);
         Ok(())
     }
 
@@ -269,10 +275,10 @@ impl<X: Code, Y: FromCodes<X>> Rescale<X, Y> {
     }
 }
 
-impl<X: FromCodes<X>> Rescale<X, X> {
+impl<X: Converted> Rescale<X, X> {
     /// Writes the result over the input.
     pub fn run_in_place(&self, x: &mut [X]) {
-        X::rescale(self, InOut::in_place(x));
+        X::requantize(self, x);
     }
 
     /// [`Rescale::run_in_place`] under a backend of your choice.

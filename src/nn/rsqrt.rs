@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use super::code::{Activated, Code, check, for_activated};
+use super::code::{Activated, check, for_activated};
 use crate::backend::{Auto, Backend, Dispatch, InOut, Kernel};
 use crate::error::{Arg, Error, Rule, length};
 use crate::fixedpoint::{Multiplier, Quantization, Rounding, inverse_sqrt, requantize};
@@ -91,7 +91,7 @@ impl<T: Activated> Rsqrt<T> {
     /// `Error::Length` if `y` has not as many elements as `x`; it is then untouched.
     pub fn run(&self, x: &[T], y: &mut [T]) -> Result<(), Error> {
         length(Arg::Y, x.len(), y.len())?;
-        <T as sealed::Entry>::run(self, InOut::apart(x, y));
+        <T as sealed::Entry>::apart(self, x, y);
         Ok(())
     }
 
@@ -107,7 +107,7 @@ impl<T: Activated> Rsqrt<T> {
 
     /// Writes the results over the input.
     pub fn run_in_place(&self, x: &mut [T]) {
-        <T as sealed::Entry>::run(self, InOut::in_place(x));
+        <T as sealed::Entry>::in_place(self, x);
     }
 
     /// [`Rsqrt::run_in_place`] under a backend of your choice.
@@ -117,21 +117,27 @@ impl<T: Activated> Rsqrt<T> {
 }
 
 pub(crate) mod sealed {
-    use super::{InOut, Rsqrt};
+    use super::Rsqrt;
 
     /// What [`Rsqrt`] does, compiled here.
     pub trait Entry: Sized {
-        /// Over a row or from one to another.
-        #[expect(private_interfaces, reason = "nobody outside can call or implement it")]
-        fn run(of: &Rsqrt<Self>, row: InOut<'_, Self>);
+        /// `y` of checked length.
+        fn apart(of: &Rsqrt<Self>, x: &[Self], y: &mut [Self]);
+
+        /// Over the input.
+        fn in_place(of: &Rsqrt<Self>, x: &mut [Self]);
     }
 }
 
 macro_rules! entry {
     ($type:ty) => {
         impl sealed::Entry for $type {
-            fn run(of: &Rsqrt<Self>, row: InOut<'_, Self>) {
-                Auto.dispatch(EachCode { rsqrt: of, row });
+            fn apart(of: &Rsqrt<Self>, x: &[Self], y: &mut [Self]) {
+                Auto.dispatch(EachCode { rsqrt: of, row: InOut::apart(x, y) });
+            }
+
+            fn in_place(of: &Rsqrt<Self>, x: &mut [Self]) {
+                Auto.dispatch(EachCode { rsqrt: of, row: InOut::in_place(x) });
             }
         }
     };

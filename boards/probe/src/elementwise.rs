@@ -4,8 +4,9 @@ use core::hint::black_box;
 
 use scrimp::backend::{Dispatch, Scalar};
 use scrimp::nn::{
-    Activated, Activation, Add, ArgMax, Broadcast, Code, Dequantize, L2NormS8, LogisticS16, MapF32, Mean, MinMax, Mul,
-    Prelu, Quantize, Reduce, Reduction, Rescale, Rsqrt, SlopesS16, SquaredDifference, TableS8, TableS16, TanhS16,
+    Activated, Activation, Add, ArgMax, Broadcast, Code, Dequantize, FromCodes, L2NormS8, LogisticS16, MapF32, Mean,
+    MinMax, Mul, Prelu, Quantize, Reduce, Reduction, Rescale, Rsqrt, SlopesS16, SquaredDifference, TableS8, TableS16,
+    TanhS16,
 };
 use scrimp::{Quantization, Rows};
 
@@ -201,7 +202,7 @@ fn conversions() {
     }
 }
 
-fn rescale<X: Code, Y: Code>(x: &[X; 8], y: &mut [Y; 8]) {
+fn rescale<X: Code, Y: FromCodes<X>>(x: &[X; 8], y: &mut [Y; 8]) {
     if let Ok(rescale) = Rescale::<X, Y>::new(quantization(), quantization()) {
         let _ = black_box(Rescale::run(&rescale, slice(x), slice_mut(y)));
     }

@@ -92,8 +92,8 @@ pub(crate) fn lower(cx: &Cx<'_>, kind: Kind, fused: Fused) -> Result<Lowered> {
     let layer = Pairwise { kind, element, shapes, quants, activation, constants, overlay };
     // Everything that the constructor refuses is refused here, not when it runs.
     match element {
-        Element::I8 => drop(layer.layer::<i8>()?),
-        _ => drop(layer.layer::<i16>()?),
+        Element::I8 => layer.layer::<i8>().map(|_| ())?,
+        _ => layer.layer::<i16>().map(|_| ())?,
     }
     Ok(Lowered::kernel(layer, ids))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 #[test]
 fn every_file_of_cases_passes() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/tflite");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/tflite");
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = paths.filter(|path| path.extension().is_some_and(|kind| kind == "safetensors")).collect();
     files.sort();
