@@ -174,6 +174,8 @@ pub enum Arg {
     Padding,
     /// What a layer remembers from call to call.
     State,
+    /// Axes of a tensor.
+    Axes,
 }
 
 /// Rules of a network configuration that an [`Error`] can name.
@@ -350,6 +352,7 @@ impl Arg {
             Self::Dilation => "dilation",
             Self::Padding => "padding",
             Self::State => "state",
+            Self::Axes => "axes",
         }
     }
 }

@@ -111,6 +111,21 @@ impl<'a, X: Copy, Y: Copy> InOut<'a, X, Y> {
         }
     }
 
+    /// `y[i] = f(x[i], other[i])`, as far as all of them go.
+    #[inline(always)]
+    pub(crate) fn map_with<O: Copy>(self, other: &[O], mut f: impl FnMut(X, O) -> Y) {
+        for (i, &other) in other.iter().enumerate().take(self.len) {
+            // SAFETY: `i < len`.
+            let x = unsafe { self.x.add(i) };
+            // SAFETY: `i < len`.
+            let y = unsafe { self.y.add(i) };
+            // SAFETY: both are valid, and element `i` is read before it is written; `other` is shared, so it is none of them.
+            let v = unsafe { x.read() };
+            // SAFETY: as above.
+            unsafe { y.write(f(v, other)) };
+        }
+    }
+
     /// Shows every whole group of `N` elements, a copy of the input and the output; gives the rest, fewer than `N`.
     #[inline(always)]
     pub(crate) fn for_each_group<const N: usize>(mut self, mut f: impl FnMut(&[X; N], &mut [Y; N])) -> Self {

@@ -16,23 +16,51 @@ use super::{rounding_shift_right, saturating_doubling_high_mul as mul};
 /// ```
 #[must_use]
 pub const fn exp_on_negative_values(a: i32) -> i32 {
+    exp_negative(a, 5)
+}
+
+/// [`exp_on_negative_values`] with that many integer bits, 4 or 5.
+const fn exp_negative(a: i32, integer_bits: u32) -> i32 {
     /// `e^-(2^k)` in Q0.31 for k = -2 to 4.
     const POWERS: [i32; 7] = [1_672_461_947, 1_302_514_674, 790_015_084, 290_630_308, 39_332_535, 720_401, 242];
-    const QUARTER: i32 = 1 << 24;
     if a == 0 {
         return i32::MAX;
     }
-    let last = (a & (QUARTER - 1)) - QUARTER;
-    let mut e = exp_of_last_quarter(last << 5);
+    let quarter = 1i32 << (29 - integer_bits);
+    let last = (a & (quarter - 1)) - quarter;
+    let mut e = exp_of_last_quarter(last << integer_bits);
     let quarters = last.wrapping_sub(a);
     let mut k = 0;
-    while k < POWERS.len() {
-        if quarters & (QUARTER << k) != 0 {
+    while k < POWERS.len() && k < integer_bits as usize + 2 {
+        if quarters & (quarter << k) != 0 {
             e = mul(e, POWERS[k]);
         }
         k += 1;
     }
     e
+}
+
+/// `1 / (1 + e^-a)` of Q4.27, in Q0.31; exactly a half for 0.
+pub(crate) const fn logistic(a: i32) -> i32 {
+    if a == 0 {
+        return 1 << 30;
+    }
+    let of_size = one_over_one_plus_x(exp_negative(negative_size(a), 4));
+    if a > 0 { of_size } else { i32::MAX - of_size }
+}
+
+/// `tanh a` of Q4.27, in Q0.31; 0 for 0.
+pub(crate) const fn tanh(a: i32) -> i32 {
+    if a == 0 {
+        return 0;
+    }
+    // The same word read as Q5.26 is twice the number.
+    let of_size = one_minus_x_over_one_plus_x(exp_negative(negative_size(a), 5));
+    if a > 0 { of_size } else { -of_size }
+}
+
+const fn negative_size(a: i32) -> i32 {
+    if a > 0 { -a } else { a }
 }
 
 /// `e^a` for `a` from -1/4 up to 0, Q0.31 in and out.
@@ -59,6 +87,18 @@ const fn exp_of_last_quarter(a: i32) -> i32 {
 #[inline(always)]
 #[must_use]
 pub const fn one_over_one_plus_x(x: i32) -> i32 {
+    let y = two_over_one_plus_x(x);
+    if y >= 1 << 30 { i32::MAX } else { y << 1 }
+}
+
+/// `(1 - x) / (1 + x)` for `x` in `[0, 1)`, Q0.31 in and out.
+const fn one_minus_x_over_one_plus_x(x: i32) -> i32 {
+    shift_left_saturating(two_over_one_plus_x(x) - (1 << 29), 2)
+}
+
+/// `2 / (1 + x)` for `x` in `[0, 1)` of Q0.31, in Q2.29.
+#[inline(always)]
+const fn two_over_one_plus_x(x: i32) -> i32 {
     // Q2.29
     const A: i32 = 1_515_870_810;
     const B: i32 = -1_010_580_540;
@@ -72,7 +112,7 @@ pub const fn one_over_one_plus_x(x: i32) -> i32 {
         y = y.wrapping_add(high_mul(y, error) << 2);
         step += 1;
     }
-    if y >= 1 << 30 { i32::MAX } else { y << 1 }
+    y
 }
 
 /// `a b / 2^31`, ties upwards, where not both are `i32::MIN`.

@@ -5,6 +5,7 @@
 mod element;
 mod exp2;
 mod gemmlowp;
+mod inverse_sqrt;
 mod log2_scale;
 mod multiplier;
 mod quantization;
@@ -19,6 +20,8 @@ pub use element::{Logit, Probability};
 pub(crate) use exp2::SHORT;
 pub(crate) use exp2::{ONE, exp2_long, exp2_short};
 pub use gemmlowp::{exp_on_negative_values, ln_of_at_least_one, one_over_one_plus_x};
+pub(crate) use gemmlowp::{logistic, tanh};
+pub(crate) use inverse_sqrt::inverse_sqrt;
 pub(crate) use log2_scale::Log2Scale;
 pub use multiplier::Multiplier;
 pub use quantization::Quantization;

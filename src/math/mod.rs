@@ -3,6 +3,7 @@
 //! They are generic over [`Arith`], the way a backend multiplies and adds; every
 //! [`Backend`](crate::backend::Backend) is one.
 
+pub(crate) mod constant;
 mod exp;
 mod ext;
 mod gelu;

@@ -11,6 +11,7 @@
 mod any;
 mod backend;
 mod bits;
+mod elementwise;
 mod fixedpoint;
 mod lmdvit;
 mod math;
@@ -40,6 +41,7 @@ pub fn calls() {
     nn::calls();
     nn_conv::calls();
     moves::calls();
+    elementwise::calls();
     quant::calls();
     model::calls();
     lmdvit::calls();

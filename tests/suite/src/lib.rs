@@ -8,6 +8,7 @@ mod adalog;
 mod bits;
 mod buffer;
 mod digest;
+mod elementwise;
 mod failure;
 mod lmdvit;
 mod moves;
@@ -165,6 +166,14 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
         case("resize", 6 * KIB, Once(moves::resize));
         case("svdf", 4 * KIB, Once(recurrent::svdf));
         case("lstm_s8", 8 * KIB, Once(recurrent::lstm));
+    }
+    if part::ELEMENTWISE {
+        case("add_s8", 4 * KIB, Once(elementwise::add));
+        case("mul_s8", 4 * KIB, Once(elementwise::mul));
+        case("min_max_s8", 4 * KIB, Once(elementwise::min_max));
+        case("table_s8", 4 * KIB, Once(elementwise::tables));
+        case("rescale", 4 * KIB, Once(elementwise::conversions));
+        case("mean_s8", 4 * KIB, Once(elementwise::reductions));
     }
     if part::NN {
         case("linear", 8 * KIB, Once(nn::linear));

@@ -3,7 +3,7 @@
 //! All of them, unless `SCRIMP_SUITE` names some, with commas between: the flash of a micro:bit does not hold them all. Then
 //! xtask builds the parts that the board's `SCRIMP_SUITE_PARTS` lists one after the other.
 
-const PARTS: [&str; 6] = ["softmax", "fixed", "nn", "quant", "bits", "moves"];
+const PARTS: [&str; 7] = ["softmax", "fixed", "nn", "quant", "bits", "moves", "elementwise"];
 const CHOSEN: Option<&str> = option_env!("SCRIMP_SUITE");
 
 /// Softmax in f32.
@@ -15,6 +15,8 @@ pub(crate) const QUANT: bool = is_chosen("quant");
 /// Layers and LMD-ViT.
 pub(crate) const NN: bool = is_chosen("nn");
 
+/// Element-wise integer layers, tables and reductions.
+pub(crate) const ELEMENTWISE: bool = is_chosen("elementwise");
 /// Integer layers at every width.
 pub(crate) const BITS: bool = is_chosen("bits");
 /// Operators that move elements, and layers with a memory.

@@ -35,6 +35,11 @@ pub(crate) trait Operator: Debug {
         Overlay::None
     }
 
+    /// Whether the call that [`Operator::emit`] writes for these arguments cannot fail and so gives nothing back.
+    fn is_total(&self, _: &Args) -> bool {
+        false
+    }
+
     /// Writes the layer's `static` (its constructor with readable constants; big arrays go into the weights file) and
     /// returns the text of the call, an expression such as `LINEAR_0.run(x0, y0, 1)`; of several calls, one a line.
     fn emit(&self, out: &mut Emitter<'_>, args: &Args) -> String;

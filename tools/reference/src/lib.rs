@@ -3,6 +3,7 @@
 pub mod adalog;
 pub mod bits;
 pub mod conv;
+pub mod elementwise;
 pub mod lmdvit;
 pub mod moves;
 pub mod ops;

@@ -398,8 +398,9 @@ fn call(out: &mut Emitter<'_>, slots: &mut Slots<'_>, step: &Step, kind: Kind, s
     let mut text = format!("        // {} {}\n", node.index, node.op.name());
     text += &picked(&pick);
     // Laid out when its paths are short.
+    let is_total = step.operator.is_total(&args);
     for call in call.lines() {
-        text += &format!("{LATER}done({call})\n");
+        text += &if is_total { format!("{LATER}{call}\n") } else { format!("{LATER}done({call})\n") };
     }
     text
 }

@@ -8,16 +8,25 @@ mod gather;
 mod layer;
 mod mirror_pad;
 mod moves;
+mod pairwise;
 mod pool;
+mod quantize;
 mod recurrent;
+mod reduce;
 mod resize;
 mod softmax;
 mod transpose_conv;
+mod unary;
 
 use anyhow::{Result, bail};
+use scrimp::nn::Activation;
+use scrimp::{Quantization, Rows};
 
+use crate::emit::Emitter;
+use crate::graph::Tensor;
 use crate::lower::{Cx, Lowered};
-use crate::op::Op;
+use crate::op::{Fused, Op};
+use pairwise::Kind;
 
 /// Makes a kernel of a node.
 ///
@@ -59,6 +68,35 @@ pub(crate) fn lower(cx: &Cx<'_>) -> Result<Lowered> {
         Op::UnidirectionalSequenceLstm(lstm) => recurrent::lstm(cx, *lstm),
         Op::Unpack { axis } => moves::unpack(cx, *axis),
         Op::TransposeConv(conv) => transpose_conv::lower(cx, conv),
+        Op::LogSoftmax => softmax::lower_log(cx),
+        Op::Add { activation } => pairwise::lower(cx, Kind::Add, *activation),
+        Op::Sub { activation } => pairwise::lower(cx, Kind::Sub, *activation),
+        Op::Mul { activation } => pairwise::lower(cx, Kind::Mul, *activation),
+        Op::SquaredDifference => pairwise::lower(cx, Kind::SquaredDifference, Fused::None),
+        Op::Maximum => pairwise::lower(cx, Kind::Maximum, Fused::None),
+        Op::Minimum => pairwise::lower(cx, Kind::Minimum, Fused::None),
+        Op::Prelu => pairwise::lower(cx, Kind::Prelu, Fused::None),
+        Op::Quantize | Op::Dequantize => quantize::lower(cx),
+        Op::Mean { .. } | Op::Sum { .. } | Op::ReduceMax { .. } | Op::ReduceMin { .. } => reduce::lower(cx),
+        Op::ArgMax => reduce::lower_arg(cx, true),
+        Op::ArgMin => reduce::lower_arg(cx, false),
+        Op::L2Normalization { activation } => reduce::lower_l2(cx, *activation),
+        Op::Abs
+        | Op::Elu
+        | Op::Exp
+        | Op::Gelu { .. }
+        | Op::HardSwish
+        | Op::LeakyRelu { .. }
+        | Op::Log
+        | Op::Logistic
+        | Op::Neg
+        | Op::Relu
+        | Op::Relu6
+        | Op::ReluN1To1
+        | Op::Rsqrt
+        | Op::Sqrt
+        | Op::Square
+        | Op::Tanh => unary::lower(cx),
         // The shape is the output's; the shape input, which may be stale or absent, is not looked at.
         Op::Reshape | Op::Squeeze | Op::ExpandDims => Ok(Lowered::Alias(cx.input(0)?)),
         // A variable is a tensor like any other by now: the planner sees where a copy is needed.
@@ -124,4 +162,37 @@ fn unsupported(code: i32) -> &'static str {
         }
         _ => "this operator is not supported: replace it in the model, or end the model before it",
     }
+}
+
+/// An activation as the library has it.
+///
+/// # Errors
+/// If it is no clamp.
+fn activation(fused: Fused) -> Result<Activation> {
+    Ok(match fused {
+        Fused::None => Activation::None,
+        Fused::Relu => Activation::Relu,
+        Fused::Relu6 => Activation::Relu6,
+        Fused::ReluN1To1 => Activation::ReluN1To1,
+        Fused::Tanh | Fused::SignBit | Fused::Other(_) => {
+            bail!("its fused activation ({fused:?}) is not supported")
+        }
+    })
+}
+
+/// The one scale and zero point of a tensor.
+fn quantization(tensor: &Tensor) -> Result<Quantization> {
+    let (scale, zero_point) = tensor.quantization()?;
+    Ok(Quantization::new(scale, zero_point))
+}
+
+/// The constructor of a scale and a zero point; `{:?}` gives the digits that lead back to the same f32.
+fn quantization_text(of: Quantization) -> String {
+    format!("scrimp::Quantization::new({:?}, {})", of.scale, of.zero_point)
+}
+
+/// A constant for the rows of a call; its name.
+fn rows_constant(out: &mut Emitter<'_>, rows: Rows) -> String {
+    let rows = format!("scrimp::expect!(scrimp::Rows::new({}, {}))", rows.rows(), rows.cols());
+    out.constant("ROWS", "scrimp::Rows", &rows)
 }

@@ -1,7 +1,8 @@
 //! Operators that only move elements: each is one or several strided copies.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use bytemuck::{AnyBitPattern, NoUninit, pod_collect_to_vec};
+use bytemuck::allocation::pod_collect_to_vec;
+use bytemuck::{AnyBitPattern, NoUninit};
 use scrimp::nn::{Move, MoveAxis, MoveElement};
 
 use crate::emit::Emitter;
@@ -185,7 +186,10 @@ pub(crate) fn pack(cx: &Cx<'_>, axis: i32) -> Result<Lowered> {
     one[axis] = 1;
     for k in 0..count {
         let x = cx.x(k)?;
-        ensure!(x.element == y.element && x.elements() == one.iter().product(), "input {k} is {x}, its output {y}");
+        ensure!(
+            x.element == y.element && x.elements() == one.iter().product::<usize>(),
+            "input {k} is {x}, its output {y}"
+        );
         same_quantization(x, y)?;
         let mut at = vec![0; one.len()];
         at[axis] = k;
