@@ -38,14 +38,14 @@ pub struct Layer {
     pub single: bool,
 }
 
-/// `x * mantissa / 2^31 * 2^shift` with gemmlowp's two roundings, or with one.
+/// `x * mantissa / 2^31 * 2^shift` with gemmlowp's two roundings, or with one; saturated to 32 bits.
 #[must_use]
 pub fn requantize(x: i64, mantissa: i32, shift: i32, single: bool) -> i64 {
     if single {
         // floor(v + 1/2) of a number with 62 fractional bits at most.
         let product = i128::from(x) * i128::from(mantissa);
         let total = 31 - shift;
-        return ((product + (1i128 << (total - 1))) >> total) as i64;
+        return ((product + (1i128 << (total - 1))) >> total).clamp(i32::MIN.into(), i32::MAX.into()) as i64;
     }
     let shifted = (i128::from(x) << shift.max(0)).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
     let high = crate::softmax_s8::high_mul(shifted, mantissa);
