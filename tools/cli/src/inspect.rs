@@ -17,8 +17,7 @@ use crate::output;
 pub fn run(path: &Path, tensors: bool) -> Result<()> {
     let bytes = Bytes::open(path)?;
     let text = text(&bytes, &path.file_stem().unwrap_or_default().to_string_lossy(), tensors);
-    output::print(&text.with_context(|| format!("{}", path.display()))?);
-    Ok(())
+    output::print(&text.with_context(|| format!("{}", path.display()))?)
 }
 
 fn text(bytes: &Bytes, name: &str, tensors: bool) -> Result<String> {

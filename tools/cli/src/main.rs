@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use scrimp_cli::{bench, calibrate, classify, convert, deblur, evaluate, inspect, quantize, replay, switching};
+use scrimp_cli::{bench, calibrate, classify, convert, deblur, evaluate, inspect, output, quantize, replay, switching};
 
 /// Models and pictures for the scrimp inference library.
 #[derive(Parser)]
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("scrimp: {}", format!("{error:#}").replace('\n', " "));
+            output::note(&format!("scrimp: {error:#}").replace('\n', " "));
             ExitCode::from(2)
         }
     }
