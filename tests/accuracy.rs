@@ -112,7 +112,21 @@ fn gelu<D: Dispatch>(d: D) {
 fn layer_norm<D: Dispatch>(d: D) {
     for channels in [1, 2, 8, 16, 20, 32, 64, 250] {
         let (weight, bias) = (noise(channels, 1), noise(channels, 2));
-        let x: Vec<f32> = noise(3 * channels, 3).iter().map(|v| v * 3.0 + 0.5).collect();
+        let near = |mean: f32, spread: f32| noise(3 * channels, 3).into_iter().map(move |v| v * spread + mean);
+        // Means that are far from the spread; what f32 makes of such a token is what counts.
+        let mut x: Vec<f32> = near(0.5, 3.0).collect();
+        for (mean, spread) in [(2000.0, 1.0), (-1e5, 1.0), (1e6, 0.2), (3e7, 5.0), (-1e15, 1e13), (0.013, 1e-6)] {
+            x.extend(near(mean, spread));
+        }
+        for constant in [0.0, 0.1, 0.011, 123.456, -100_000.3, 1.7e9, 1e18, f32::MIN_POSITIVE] {
+            x.extend(vec![constant; channels]);
+            // All but one, at either end: one unit of the last place is all that there is.
+            let odd = constant.next_up();
+            x.extend((0..channels).map(|i| if i == 0 { odd } else { constant }));
+            x.extend((0..channels).map(|i| if i + 1 == channels { odd } else { constant }));
+        }
+        // A mean that is long by one element alone.
+        x.extend((0..channels).map(|i| if i == 0 { 1e6 } else { i as f32 / 1000.0 }));
         let mut y = vec![0.0; x.len()];
         LayerNorm::new(&weight, &bias).and_then(|norm| norm.run_on(d, &x, &mut y)).expect("the lengths are right");
         for (y, x) in y.chunks(channels).zip(x.chunks(channels)) {

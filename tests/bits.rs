@@ -146,6 +146,12 @@ fn four_bits_read_half_of_the_bytes() {
     assert_eq!(packed.bytes_read(Width::W8), 2 * packed.bytes_read(Width::W4));
 }
 
+/// Mostly what fits the output's type; else around the end of what the fast loops take, and as large as it gets.
+fn output_offset(noise: &mut Noise) -> i32 {
+    const OTHERS: [i32; 12] = [128, -129, 254, 255, 256, -254, -255, -256, 1000, -70_000, i32::MAX, i32::MIN];
+    if noise.below(2) == 0 { noise.s8().into() } else { OTHERS[noise.below(OTHERS.len() as i64) as usize] }
+}
+
 /// A layer with everything in it, owned.
 struct Owned {
     shape: Rows,
@@ -175,7 +181,7 @@ impl Owned {
         let quant = QuantS8 {
             input_offset: offset(noise),
             filter_offset: if noise.below(3) == 0 { offset(noise) } else { 0 },
-            output_offset: noise.s8().into(),
+            output_offset: output_offset(noise),
             min: if full { -128 } else { a.min(b) },
             max: if full { 127 } else { a.max(b) },
             rounding: if plain || noise.below(2) == 0 { Rounding::Double } else { Rounding::Single },
@@ -412,11 +418,15 @@ fn products_of_batches() {
         let (lhs, rhs): (Vec<i8>, Vec<i8>) =
             (lhs.iter().map(|&v| v as i8).collect(), rhs.iter().map(|&v| v as i8).collect());
         let sums = of([128, -3], &|i| lhs[i].into(), &|i| rhs[i].into());
-        for rounding in [Rounding::Double, Rounding::Single] {
-            let product = BatchMatMulS8::new(multiplier, [128, -3], -5).unwrap();
+        for (rounding, offset) in [Rounding::Double, Rounding::Single]
+            .into_iter()
+            .flat_map(|rounding| [-5, 128, 300, -1000, i32::MAX, i32::MIN].map(|offset| (rounding, offset)))
+        {
+            let product = BatchMatMulS8::new(multiplier, [128, -3], offset).unwrap();
             let product = product.with_range(-100, 90).unwrap().with_rounding(rounding);
             let single = rounding == Rounding::Single;
-            let of = |&s: &i64| (oracle::requantize(s, multiplier.mantissa, -9, single) - 5).clamp(-100, 90) as i8;
+            let requantized = |s| oracle::requantize(s, multiplier.mantissa, -9, single);
+            let of = |&s: &i64| (requantized(s) + i64::from(offset)).clamp(-100, 90) as i8;
             let want: Vec<i8> = sums.iter().map(of).collect();
             macro_rules! on {
                 ($backend:ident, $token:expr) => {
@@ -493,7 +503,9 @@ fn what_is_wrong_is_refused() {
     assert_eq!(LinearS8::new(weights, &[], QuantS8::PLAIN).err(), Some(Error::Empty { what: Arg::Multiplier }));
     for (quant, rule) in [
         (QuantS8 { input_offset: 256, ..QuantS8::PLAIN }, Rule::ZeroPoint),
-        (QuantS8 { output_offset: 128, ..QuantS8::PLAIN }, Rule::ZeroPoint),
+        (QuantS8 { input_offset: -256, ..QuantS8::PLAIN }, Rule::ZeroPoint),
+        (QuantS8 { filter_offset: 256, ..QuantS8::PLAIN }, Rule::ZeroPoint),
+        (QuantS8 { filter_offset: -256, ..QuantS8::PLAIN }, Rule::ZeroPoint),
         (QuantS8 { min: 1, max: 0, ..QuantS8::PLAIN }, Rule::OutputRange),
     ] {
         assert_eq!(LinearS8::new(weights, &widths, quant).err(), config(rule));
@@ -528,7 +540,9 @@ fn what_is_wrong_is_refused() {
     let shape = BatchShape::new([1, 1, 2, 2], [1, 1, 2, 2], false, false).unwrap();
     let product = BatchMatMulS8::new(scale[0], [0, 0], 0).unwrap();
     assert_eq!(product.run(&[0; 4], &[0; 3], &mut [0; 4], &shape).err(), length(Arg::Rhs, 4, 3));
-    assert_eq!(BatchMatMulS8::new(scale[0], [0, 256], 0).err(), config(Rule::ZeroPoint));
+    for offsets in [[0, 256], [0, -256], [256, 0], [-256, 0]] {
+        assert_eq!(BatchMatMulS8::new(scale[0], offsets, 0).err(), config(Rule::ZeroPoint));
+    }
     assert!(BatchMatMulS16::new(Multiplier { mantissa: 1, shift: 15 }, 0, 1).is_err());
     assert!(RequantS16::new(&[1 << 47], &[1], &[0]).is_err());
 }

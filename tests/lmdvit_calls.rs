@@ -110,7 +110,7 @@ fn no_accessor_panics_whatever_a_configuration_holds() {
         for k in [0, 1, 8, 9, usize::MAX] {
             let _ = (config.level(k), config.width(k), config.is_decoder(k));
         }
-        let _ = (config.stages(), config.cell(), config.unit(), config.tokens(), config.cells(7, 7));
+        let _ = (config.stages(), config.cell(), config.unit(), config.reach(), config.tokens(), config.cells(7, 7));
         let _ = (config.in_channels(), config.out_channels(), config.to_bytes());
     }
 }

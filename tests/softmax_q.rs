@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use scrimp::backend::Scalar;
 use scrimp::error::Rule;
 use scrimp::fixedpoint::{Logit, Probability};
-use scrimp::softmax::two_pass_q_on;
+use scrimp::softmax::{two_pass_q, two_pass_q_on};
 use scrimp::{Error, OnlineQ, Rows, SoftmaxQ, SoftmaxS16, StablemaxQ};
 use scrimp_reference::softmax_q::{self as reference, TfliteS16};
 
@@ -289,6 +289,45 @@ fn i32_to_u16() {
 #[test]
 fn i32_to_u32() {
     forms::<i32, u32>();
+}
+
+/// Whatever the unit: one element, one far above the others, at each end of the row.
+fn certain<X: Element + Logit, Y: Element + Probability + PartialEq>(largest: Y) {
+    let (least, most) = (X::of(X::MIN), X::of(X::MAX));
+    for fraction_bits in [0, 3, 8, 15, 31] {
+        let softmax = SoftmaxQ::new(fraction_bits).expect("valid");
+        let run = |x: &[X], far: usize| {
+            let n = x.len();
+            let mut ys = [vec![Y::default(); n], vec![Y::default(); n], vec![Y::default(); n]];
+            softmax.run(x, &mut ys[0], one(n)).expect("fits");
+            two_pass_q(&softmax, x, &mut ys[1], one(n)).expect("fits");
+            online(&softmax, x, &mut ys[2]).expect("fits");
+            for y in ys {
+                for (i, y) in y.into_iter().enumerate() {
+                    assert!(y == if i == far { largest } else { Y::default() }, "element {i} of {n}, {fraction_bits}");
+                }
+            }
+        };
+        for x in [least, X::of(-1), X::of(0), X::of(77), most] {
+            run(&[x], 0);
+        }
+        let spread = (X::MAX - X::MIN) as f64 * 0.5f64.powi(fraction_bits as i32);
+        if spread > 45.0 {
+            for far in [0, 1, 4] {
+                run(&core::array::from_fn::<X, 5, _>(|i| if i == far { most } else { least }), far);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_probability_of_one_is_the_largest_number() {
+    certain::<i8, u8>(u8::MAX);
+    certain::<i16, u16>(u16::MAX);
+    certain::<i32, u16>(u16::MAX);
+    certain::<i8, u32>(u32::MAX);
+    certain::<i16, u32>(u32::MAX);
+    certain::<i32, u32>(u32::MAX);
 }
 
 #[test]

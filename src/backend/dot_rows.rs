@@ -333,7 +333,8 @@ pub(crate) struct OutputsS8<'a> {
     pub(crate) min: i8,
     pub(crate) max: i8,
     pub(crate) rounding: Rounding,
-    /// Whether every shift is -22 to -1, and no sum with its bias reaches 2^30, and both roundings are asked for.
+    /// Whether every shift is -22 to -1, and no sum with its bias reaches 2^30, both roundings are asked for, and the
+    /// offset is -255 to 255.
     pub(crate) is_plain: bool,
 }
 

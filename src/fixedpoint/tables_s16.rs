@@ -2,8 +2,8 @@
 //! interpolation.
 //!
 //! An entry is the function's value less half of the interpolation's error in the middle of the interval, all of it
-//! rounded (`LUTPopulate` of TFLite). The reference computes in f32; so does this, since two of the reciprocals would come
-//! out different in f64.
+//! rounded (`LUTPopulate` of TFLite). TFLite Micro computes in f32, and CMSIS-NN has the same numbers as constants; so does
+//! this. LiteRT (2.3.0) computes in f64, where two of the reciprocals come out different by one.
 
 /// Intervals of a table.
 const STEPS: usize = 512;

@@ -1,9 +1,11 @@
 //! Large images in tiles, so that the buffers depend on the tile and not on the image.
 //!
-//! Each tile runs as an image of its own, and `overlap` pixels are thrown away at its inner borders: an exact halo would
-//! be `window * 2^levels` pixels, but the result hardly depends on what is that far away. The work grows by
-//! `(side / (side - 2 overlap))^2`.
+//! Each tile runs as an image of its own, and `overlap` pixels are thrown away at its inner borders. With an overlap of
+//! [`Config::reach`] or more and tiles that start where windows start (`side - 2 overlap` is a multiple of [`Config::unit`]), what
+//! is kept is what the whole image would give, but for windows that wrap round the image's own border: a tile has its other end
+//! there, which is felt as far. The work grows by `(side / (side - 2 overlap))^2`.
 
+use super::config::{CellNet, Config, Decision, MAX_STAGES, at_least_1};
 use super::frame::{Frame, side as check_side};
 use crate::error::{Arg, Error, length};
 
@@ -122,6 +124,73 @@ impl Iterator for Tiles {
 }
 
 impl ExactSizeIterator for Tiles {}
+
+impl Config {
+    /// How far in pixels the inner border of a tile can be felt: pixels and active cells that lie deeper are those of the whole
+    /// image. Predictors see all of an image at once; of their decisions nothing can be said.
+    ///
+    /// A convolution brings in what is beyond the border, and a window hands what it has to all of its tokens; a shifted grid of
+    /// windows starts half a window further.
+    ///
+    /// # Example
+    /// Tiles of 512 pixels that start at multiples of the unit:
+    /// ```
+    /// use scrimp::lmdvit::{Config, Tiles};
+    /// const MODEL: &[u8] = include_bytes!("../../examples/data/lmdvit-t16.scrimp");
+    /// const CONFIG: Config = scrimp::expect!(Config::of_model(MODEL));
+    /// assert_eq!((CONFIG.reach(), CONFIG.unit()), (90, 64));
+    /// let overlap = CONFIG.reach().next_multiple_of(CONFIG.unit() / 2);
+    /// let starts: Vec<_> = Tiles::new(1000, 400, 512, overlap)?.map(|tile| tile.x).collect();
+    /// assert_eq!(starts, [0, 320, 640]);
+    /// # Ok::<(), scrimp::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn reach(&self) -> usize {
+        let pixels = self.space_to_depth;
+        let mut wrong = pixels; // of the first convolution
+        let mut k = 0;
+        while k < self.stages() && k < MAX_STAGES {
+            let mut position = pixels;
+            let mut l = 0;
+            while l < self.level(k) {
+                position = position.saturating_mul(2);
+                l += 1;
+            }
+            let window = at_least_1(position.saturating_mul(self.window));
+            if k > 0 && !self.is_decoder(k) && self.down_kernel > 2 {
+                wrong = wrong.saturating_add(position / 2);
+            }
+            // To the end of a window in the plain grid, and from there half a window for each further block.
+            let further = self.depth(k).saturating_sub(1).saturating_mul(window / 2);
+            wrong = wrong.div_ceil(window).saturating_mul(window).saturating_add(further);
+            k += 1;
+        }
+        wrong = wrong.saturating_add(pixels); // of the last
+        if let Decision::Cells(cells) = &self.decision {
+            wrong = larger(wrong, sight(&cells.single, self.cell()));
+            if let Some(previous) = &cells.previous {
+                wrong = larger(wrong, sight(previous, self.cell()));
+            }
+        }
+        wrong
+    }
+}
+
+/// How far a mask net sees, and grows what it found.
+const fn sight(net: &CellNet, cell: usize) -> usize {
+    let mut sight = net.dilate.saturating_mul(cell);
+    let (mut stride, mut i) = (1usize, 0);
+    while i < net.count && i < net.layers.len() {
+        sight = sight.saturating_add(net.layer(i).pad().saturating_mul(stride));
+        stride = stride.saturating_mul(net.layer(i).stride);
+        i += 1;
+    }
+    sight
+}
+
+const fn larger(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
 
 // Its fields are public and may hold anything, so the arithmetic saturates.
 impl Tile {

@@ -176,17 +176,17 @@ pub struct BatchMatMulS8 {
 }
 
 impl BatchMatMulS8 {
-    /// With the offsets of both inputs and of the output.
+    /// With the offsets of both inputs and of the output. The output's may be any number: it is added before the clamp, and the
+    /// sum saturates.
     ///
     /// # Errors
-    /// `Error::Config` if the multiplier's shift is not -31 to 30, an input's offset not -255 to 255, or the output's not
-    /// -128 to 127.
+    /// `Error::Config` if the multiplier's shift is not -31 to 30, or an input's offset not -255 to 255.
     pub const fn new(multiplier: Multiplier, offsets: [i32; 2], output_offset: i32) -> Result<Self, Error> {
         if !is_usable(multiplier.mantissa, multiplier.shift) {
             return Err(Error::Config { what: Rule::Scale });
         }
         let [lhs, rhs] = offsets;
-        if !(lhs >= -255 && lhs <= 255 && rhs >= -255 && rhs <= 255 && output_offset >= -128 && output_offset <= 127) {
+        if !(lhs >= -255 && lhs <= 255 && rhs >= -255 && rhs <= 255) {
             return Err(Error::Config { what: Rule::ZeroPoint });
         }
         Ok(Self { multiplier, offsets, output_offset, min: i8::MIN, max: i8::MAX, rounding: Rounding::Double })

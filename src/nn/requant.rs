@@ -6,6 +6,9 @@ use crate::bits::{Weights, Width};
 use crate::error::{Arg, Error, Rule, length};
 use crate::fixedpoint::{Multiplier, Quantization, Rounding};
 
+/// The largest output offset of the fast loops: at a shift of -22 they keep it in the same 32 bits as the sum.
+const PLAIN_OFFSET: u32 = 255;
+
 /// Most inputs of a layer. From 32,768 on a sum of products with zero points can wrap around at 32 bits; TFLite's does too.
 pub(super) const MOST_DEPTH: usize = 1 << 20;
 
@@ -18,7 +21,7 @@ pub struct QuantS8 {
     pub input_offset: i32,
     /// Added to every weight, -255 to 255.
     pub filter_offset: i32,
-    /// Added to every output, -128 to 127.
+    /// Added to every output before the clamp, whatever it is; the sum saturates. Beyond -255 to 255 only the slow loops hold.
     pub output_offset: i32,
     /// The least output: `output_offset` for a fused ReLU.
     pub min: i8,
@@ -76,7 +79,7 @@ impl QuantS8 {
     pub(super) const fn check(&self) -> Result<(), Error> {
         let input = self.input_offset >= -255 && self.input_offset <= 255;
         let filter = self.filter_offset >= -255 && self.filter_offset <= 255;
-        if !(input && filter && self.output_offset >= -128 && self.output_offset <= 127) {
+        if !(input && filter) {
             return Err(Error::Config { what: Rule::ZeroPoint });
         }
         if self.min > self.max {
@@ -250,7 +253,7 @@ impl<'a> Requant<'a> {
             }
             i += 1;
         }
-        matches!(quant.rounding, Rounding::Double)
+        matches!(quant.rounding, Rounding::Double) && quant.output_offset.unsigned_abs() <= PLAIN_OFFSET
     }
 
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! The 16-bit softmax of TFLite, TFLite Micro and CMSIS-NN, bit for bit.
+//! The 16-bit softmax of TFLite Micro and CMSIS-NN, bit for bit, and TFLite's but for two entries of a table.
 //!
 //! ```text
 //! e_i = exp((x_i - max x) scale beta)        y_i = e_i / Σ_j e_j
@@ -19,8 +19,13 @@ use crate::shape::Rows;
 /// `x`: `rows x cols`, i16 in units of `scale`, any zero point; `y`: the same shape, i16 in units of 2^-15.
 ///
 /// # Accuracy
-/// TFLite's reference kernel bit for bit, for rows of up to 65,536 columns. Against the exact softmax that is up to 477
-/// units of 2^-15 at 256 columns; see [`SoftmaxQ`](super::SoftmaxQ).
+/// The bytes of CMSIS-NN (`arm_softmax_s16`) and TFLite Micro for rows of up to 65,536 columns, and of TFLite's reference
+/// kernel, with two differences. LiteRT computes the table of reciprocals in f64, the others and we in f32: two of its 513
+/// entries are one more or less there, and so is a result whose sum falls beside them; no kernel can match both. And where
+/// `scale * beta` is above 2.5 (the shift of its multiplier then is to the left by 15 bits and more), LiteRT wraps
+/// differences that do not fit 32 bits, while here they saturate to the table's end.
+///
+/// Against the exact softmax that is up to 477 units of 2^-15 at 256 columns; see [`SoftmaxQ`](super::SoftmaxQ).
 ///
 /// # Cost
 /// Instructions an element at 64 / 256 / 1000 columns: 20.5 / 18.5 / 18.1 on Cortex-M4,

@@ -43,7 +43,8 @@ pub enum Mask<'a> {
     None,
     /// Is added to the scaled input; `-inf` masks.
     Additive(&'a [f32]),
-    /// `true` takes part; where it is `false` the result is 0, whatever the input is.
+    /// `true` takes part; where it is `false` the result is 0, whatever the input is there, and also where the elements that
+    /// take part give NaN.
     Boolean(&'a [bool]),
     /// Row `r` sees its first `past + r + 1` columns; the others give 0, whatever the input is.
     Causal {
@@ -245,6 +246,22 @@ impl RowWork for Masked<'_> {
             fastest(b, seen, self.masked);
         } else {
             fastest(b, InOut::in_place(seen.output()), self.masked);
+            if let Mask::Boolean(mask) = self.mask {
+                clear_hidden(seen.output(), mask_row(mask, cols, index));
+            }
+        }
+    }
+}
+
+/// In a row that one of its elements made NaN: 0 where that element is not seen from. A row that is masked as a whole has the
+/// value that it was given.
+#[inline(always)]
+fn clear_hidden(y: &mut [f32], mask: &[bool]) {
+    if y.first().is_some_and(|y| y.is_nan()) && mask.contains(&true) {
+        for (y, &takes_part) in y.iter_mut().zip(mask) {
+            if !takes_part {
+                *y = 0.0;
+            }
         }
     }
 }

@@ -96,6 +96,10 @@ impl OnlineQ {
         let shift = i64::from(94 - GUARD - Y::BITS) - i64::from(zeros);
         row.map(|x| {
             let (m, n) = self.scale.exp_pair(x.widen());
+            // All of the sum. Fewer bits than 32 do not show what the reciprocal lacks.
+            if Y::BITS == 32 && n == self.exponent && u64::from(m) << GUARD == self.sum {
+                return Y::saturate(u64::MAX);
+            }
             share(u64::from(m) * r, shift.wrapping_add(self.exponent).wrapping_sub(n))
         });
     }

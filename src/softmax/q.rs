@@ -116,8 +116,11 @@ impl<X: Logit, Y: Probability> RowOf<X, Y> for SoftmaxQ {
         // `1 / Σ e = r / 2^shift`, at most 18 zeros, and none only if the row is longer than it can be.
         let shift = 48u32.wrapping_sub(zeros) & 63;
         let offset = (r >> 1).wrapping_add((1u64 << shift) >> 1);
+        // One element alone, the others too small to count. Only 32 bits are so many that the product shows what `ONE` lacks.
+        let is_alone = Y::BITS == 32 && sum == self.scale.exp_of_difference(0);
         for y in row.output() {
-            *y = Y::saturate((u64::from(y.widen()) * r).wrapping_add(offset) >> shift);
+            let product = (u64::from(y.widen()) * r).wrapping_add(offset);
+            *y = Y::saturate(if is_alone && y.widen() > 0 { u64::MAX } else { product >> shift });
         }
     }
 }

@@ -32,6 +32,7 @@ fn config_calls(config: &Config) {
     let _ = black_box(Config::check(config));
     black_box((Config::stages(config), Config::level(config, k), Config::is_decoder(config, k)));
     black_box((Config::width(config, k), Config::cell(config), Config::unit(config), Config::tokens(config)));
+    black_box(Config::reach(config));
     black_box((Config::in_channels(config), Config::out_channels(config), Config::cells(config, k, k)));
     let _ = black_box(Config::all_macs(config, k, k));
     if let Ok(sizes) = Config::sizes(config, k, k) {

@@ -266,7 +266,52 @@ pub(crate) fn f32_masked<D: Dispatch>(backend: D) -> Result<(), Failure> {
             }
         }
     }
+    hidden_is_zero(backend, rows)?;
     refusals(backend, rows)
+}
+
+/// What a boolean or causal mask hides is 0, whatever stands there and in the places that are seen.
+fn hidden_is_zero<D: Dispatch>(backend: D, rows: Rows) -> Result<(), Failure> {
+    let (cols, elements) = (rows.cols(), rows.elements());
+    let boolean: [bool; MAX_LEN] = core::array::from_fn(|i| i % 3 != 0);
+    for (number, mask) in
+        [Mask::Boolean(&boolean[..elements]), Mask::Boolean(&boolean[..cols]), Mask::Causal { past: 7 }]
+            .into_iter()
+            .enumerate()
+    {
+        let seen = |r: usize, c: usize| match mask {
+            Mask::Boolean(mask) => mask[if mask.len() == cols { c } else { r * cols + c }],
+            _ => c <= 7 + r,
+        };
+        // A NaN that is seen makes all that is seen one, an infinity too; one that is hidden does nothing.
+        for (special, at) in [(f32::NAN, 2), (f32::INFINITY, 7), (f32::NAN, 15), (f32::NAN, 0), (f32::INFINITY, 18)] {
+            for softmax in [SoftmaxF32::new(), SoftmaxF32::new().with_scale(0.5).with_masked_row(MaskedRow::Nan)] {
+                let mut x = Guarded::<f32, MAX_LEN>::new(1, elements);
+                for (i, x) in x.row().iter_mut().enumerate() {
+                    *x = if i % cols == at { special } else { paint(i) };
+                }
+                let mut y = Guarded::<f32, MAX_LEN>::new(0, elements);
+                softmax.run_on(backend, x.row(), y.row(), rows, mask).map_err(|_| Failure::new("an error"))?;
+                softmax.run_in_place_on(backend, x.row(), rows, mask).map_err(|_| Failure::new("an error"))?;
+                for of in [&mut x, &mut y] {
+                    of.check()?;
+                    for (i, &got) in of.row().iter().enumerate() {
+                        let (r, c) = (i / cols, i % cols);
+                        let right = if seen(r, c) { got.is_nan() == seen(r, at) } else { got.to_bits() == 0 };
+                        if !right {
+                            let want = if seen(r, c) { f64::NAN } else { 0.0 };
+                            return Err(Failure::new("a mask does not hide").row(at, number).element(
+                                i,
+                                want,
+                                got.into(),
+                            ));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Wrong masks and strides are errors and leave the output alone.

@@ -39,9 +39,8 @@ pub fn run(options: &Options) -> Result<()> {
         return output::write(&[(path, &dump(&record(&net, &seen.pictures)?)?)]);
     }
     let test = Dataset::load(&options.data, Split::Test)?;
-    let accuracy = accuracy(&classes(&net.logits(&test.pictures, &Float)?), &test.labels);
-    output::print(&format!("{}: {accuracy:.2} % of {}\n", name(&options.weights), test.labels.len()));
-    Ok(())
+    let accuracy = accuracy(&classes(&net.logits(&test.pictures, &Float)?)?, &test.labels);
+    output::print(&format!("{}: {accuracy:.2} % of {}\n", name(&options.weights), test.labels.len()))
 }
 
 /// Percentage of right answers.

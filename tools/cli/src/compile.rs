@@ -57,6 +57,5 @@ pub fn run(options: &Options) -> Result<()> {
     if *map {
         text += &code.drawing;
     }
-    output::print(&text);
-    Ok(())
+    output::print(&text)
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 
 /// Pixels of a picture, 28 x 28.
 pub const PIXELS: usize = 28 * 28;
@@ -73,7 +73,8 @@ fn idx(path: PathBuf, header: usize) -> Result<Vec<u8>> {
         format!("cannot read {} (`apt-get download dataset-fashion-mnist`, `dpkg -x`, see tools/train)", path.display())
     };
     let mut bytes = Vec::new();
-    GzDecoder::new(File::open(&path).with_context(missing)?).read_to_end(&mut bytes).with_context(missing)?;
+    // A gzip file may have several parts, as `cat a.gz b.gz` makes them.
+    MultiGzDecoder::new(File::open(&path).with_context(missing)?).read_to_end(&mut bytes).with_context(missing)?;
     ensure!(bytes.len() >= header, "{} is too short", path.display());
     Ok(bytes.split_off(header))
 }

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use image::{GrayImage, ImageFormat, Luma, RgbImage};
+use image::{GrayImage, Luma, RgbImage};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
-use scrimp::lmdvit::{CellNet, Config, Decision, Frame, LmdVit, Policy, Stats, Tile, Tiles, Workspace};
+use scrimp::lmdvit::{Config, Decision, Frame, LmdVit, Policy, Stats, Tile, Tiles, Workspace};
 
 use crate::blob::Bytes;
 use crate::output;
@@ -19,10 +19,10 @@ use crate::picture::{self, Picture};
 /// The model that comes with the tool.
 pub const MODEL: &[u8] = include_bytes!("../../../examples/data/lmdvit-t16.scrimp");
 
-/// Longest side of what is run at once, in pixels; [`tile_size`] may need more.
-const TILE: usize = 512;
-/// What is thrown away at inner borders of tiles, at least.
-const OVERLAP: usize = 32;
+/// Longest side of what is run at once, in pixels; [`Cut`] may need more. A thread needs about 40 bytes a pixel of it.
+const TILE: usize = 1600;
+/// What tiles may cost of the whole picture's work, in tenths, where [`TILE`] allows it.
+const WORK: usize = 11;
 
 /// The command's arguments.
 #[derive(Args, Debug)]
@@ -36,7 +36,7 @@ pub struct Options {
     previous: Option<PathBuf>,
     /// Which windows run: own, all, none, or a picture that is white where they should
     #[arg(long, default_value = "own", value_name = "own|all|none|FILE.png")]
-    policy: String,
+    policy: PathBuf,
     /// Also write the active cells, white on black
     #[arg(long, value_name = "FILE.png")]
     mask_out: Option<PathBuf>,
@@ -53,7 +53,7 @@ pub fn run(options: &Options) -> Result<()> {
     let format = picture::format(&options.output)?;
     let mask_format = options.mask_out.as_deref().map(picture::format).transpose()?;
     let mut outputs = vec![options.output.as_path()];
-    let mut inputs = vec![Path::new(&options.policy)];
+    let mut inputs = vec![options.policy.as_path()];
     inputs.extend([&options.previous, &options.model].into_iter().flatten().map(PathBuf::as_path));
     output::check(&outputs, &inputs)?;
     if let Some(mask) = &options.mask_out {
@@ -92,12 +92,12 @@ pub fn run(options: &Options) -> Result<()> {
             Some(previous.rgb)
         }
     };
-    let choice = match options.policy.as_str() {
-        "own" => Choice::Own,
-        "all" => Choice::All,
-        "none" => Choice::None,
-        path => {
-            let path = Path::new(path);
+    let choice = match options.policy.to_str() {
+        Some("own") => Choice::Own,
+        Some("all") => Choice::All,
+        Some("none") => Choice::None,
+        _ => {
+            let path = options.policy.as_path();
             let mask = Picture::open(path).context("the policy is own, all, none or a picture")?;
             same_size(path, mask.rgb.dimensions(), size)?;
             Choice::Mask(image::DynamicImage::from(mask.rgb).into_luma8())
@@ -117,10 +117,10 @@ pub fn run(options: &Options) -> Result<()> {
     output::write(&files)?;
 
     for note in &out.notes {
-        eprintln!("{}: {note}", options.input.display());
+        output::note(&format!("{}: {note}", options.input.display()));
     }
-    if out.alpha.is_some() && format == ImageFormat::Jpeg {
-        eprintln!("{}: JPEG has no alpha channel, it is dropped", options.output.display());
+    for lost in out.lost_in(format) {
+        output::note(&format!("{}: {lost}", options.output.display()));
     }
     let s = &result.stats;
     let percent = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
@@ -133,8 +133,7 @@ pub fn run(options: &Options) -> Result<()> {
         percent(s.active_windows, s.windows),
         s.macs() as f64 / 1e6,
         time.as_secs_f64()
-    ));
-    Ok(())
+    ))
 }
 
 fn same_size(path: &Path, got: (u32, u32), want: (u32, u32)) -> Result<()> {
@@ -174,129 +173,273 @@ pub struct Deblurred {
     pub stats: Stats,
 }
 
-/// Runs a photo through the network.
+/// Runs a photo through the network, tile by tile.
+///
+/// Tiles start where windows start, and what is kept of one lies so far from its inner borders that nothing there can be felt;
+/// cells are decided on before, for the whole picture. So the result is that of one run over the whole picture, with one
+/// exception: windows that wrap round the picture's own border see what lies across it at the tile's other end.
 ///
 /// # Errors
 /// If the model has no mask net for two frames and there are two.
 pub fn deblur(net: &LmdVit<'_>, photo: &RgbImage, previous: Option<&RgbImage>, choice: &Choice) -> Result<Deblurred> {
+    let tiles = Cut::new(net.config()).tiles(photo.width() as usize, photo.height() as usize)?;
+    deblur_in(net, photo, previous, choice, &tiles)
+}
+
+/// [`deblur`] in tiles of your choice, which must be of the photo and overlap as those of [`Cut`] do.
+///
+/// # Errors
+/// As [`deblur`], or if a tile is not inside the photo.
+pub fn deblur_in(
+    net: &LmdVit<'_>,
+    photo: &RgbImage,
+    previous: Option<&RgbImage>,
+    choice: &Choice,
+    tiles: &[Tile],
+) -> Result<Deblurred> {
     let (width, height) = (photo.width() as usize, photo.height() as usize);
+    let config = net.config();
     let frame = Frame::new(photo, width, height)?;
     let previous = previous.map(|p| Frame::new(p, width, height)).transpose()?;
-    let (side, overlap) = tile_size(net.config());
-    let tiles = Tiles::new(width, height, side, overlap)?;
-    let bar = progress(tiles.len());
-    // The sink is locked only while a tile is copied into it.
-    let sum = Mutex::new((photo.as_raw().clone(), vec![0u8; width * height], Stats::default()));
-    tiles.collect::<Vec<_>>().into_par_iter().try_for_each(|tile| {
-        let done = run_tile(net, &frame, previous.as_ref(), choice, &tile)?;
-        let mut sum = sum.lock().map_err(|_| anyhow::anyhow!("a tile failed"))?;
-        let (rgb, mask, stats) = &mut *sum;
-        tile.write(&done.rgb, rgb, width)?;
-        let (cell, (_, cols)) = (net.config().cell(), net.config().cells(tile.width, tile.height));
-        for (y, x) in kept(&tile) {
-            if done.cells[(y - tile.y) / cell * cols + (x - tile.x) / cell] != 0 {
-                mask[y * width + x] = 255;
-            }
+    let (rows, cols) = config.cells(width, height);
+    let own = matches!(choice, Choice::Own);
+    let decides = own && matches!(config.decision, Decision::Cells(_));
+    let bar = progress(tiles.len() * (1 + usize::from(decides)));
+
+    let mut decided = Stats::default();
+    let cells: Vec<u8> = match choice {
+        Choice::Own if decides => {
+            let all = Mutex::new((vec![0; rows * cols], Stats::default()));
+            tiles.par_iter().try_for_each(|tile| {
+                let (cells, stats) = decide_tile(net, &frame, previous.as_ref(), tile)?;
+                let mut all = all.lock().map_err(|_| anyhow::anyhow!("a tile failed"))?;
+                let tile_cols = config.cells(tile.width, tile.height).1;
+                for (row, col) in kept_cells(config, tile) {
+                    let at = (row - tile.y / config.cell()) * tile_cols + col - tile.x / config.cell();
+                    all.0[row * cols + col] = cells[at];
+                }
+                all.1.add(&stats);
+                bar.inc(1);
+                anyhow::Ok(())
+            })?;
+            let (cells, stats) = all.into_inner().map_err(|_| anyhow::anyhow!("a tile failed"))?;
+            decided = stats;
+            cells
         }
-        stats.add(&done.stats);
+        Choice::Own | Choice::None => vec![0; rows * cols],
+        Choice::All => vec![1; rows * cols],
+        Choice::Mask(mask) => marked(config, mask),
+    };
+
+    // The sink is locked only while a tile is copied into it.
+    let sum = Mutex::new((photo.as_raw().clone(), Stats::default()));
+    tiles.par_iter().try_for_each(|tile| {
+        let here = cells_of(config, &cells, cols, tile);
+        let policy = match choice {
+            Choice::Own if !decides => Policy::Own,
+            Choice::All => Policy::All,
+            Choice::None => Policy::None,
+            Choice::Own | Choice::Mask(_) => Policy::Cells(&here),
+        };
+        let (rgb, stats) = run_tile(net, &frame, previous.as_ref(), policy, tile)?;
+        let mut sum = sum.lock().map_err(|_| anyhow::anyhow!("a tile failed"))?;
+        tile.write(&rgb, &mut sum.0, width)?;
+        sum.1.add(&stats);
         bar.inc(1);
         anyhow::Ok(())
     })?;
     bar.finish_and_clear();
-    let (rgb, mask, stats) = sum.into_inner().map_err(|_| anyhow::anyhow!("a tile failed"))?;
+    let (rgb, mut stats) = sum.into_inner().map_err(|_| anyhow::anyhow!("a tile failed"))?;
+    // Of the picture, in which tiles overlap; the work is what was done.
+    stats.mask_macs = decided.mask_macs;
+    stats.cells = rows * cols;
+    if !own || decides {
+        stats.active_cells = cells.iter().filter(|&&cell| cell != 0).count();
+        (stats.windows, stats.active_windows) = windows(config, &cells, (rows, cols), matches!(choice, Choice::All));
+    }
+    let (cell, side) = (config.cell(), (photo.width(), photo.height()));
+    let active = |x: u32, y: u32| cells[y as usize / cell * cols + x as usize / cell] != 0;
     Ok(Deblurred {
-        rgb: RgbImage::from_raw(photo.width(), photo.height(), rgb).context("the sizes are the photo's")?,
-        mask: GrayImage::from_raw(photo.width(), photo.height(), mask).context("the sizes are the photo's")?,
+        rgb: RgbImage::from_raw(side.0, side.1, rgb).context("the sizes are the photo's")?,
+        mask: GrayImage::from_fn(side.0, side.1, |x, y| Luma([if active(x, y) { 255 } else { 0 }])),
         stats,
     })
 }
 
-/// Side and overlap of tiles: they start where windows start, so that all have the same grid, and overlap by as much as
-/// a mask net sees, so that the active cells do not depend on them.
-fn tile_size(config: &Config) -> (usize, usize) {
-    let reach = |net: &CellNet| {
-        let (mut reach, mut stride) = (net.dilate * config.cell(), 1);
-        for layer in &net.layers[..net.count] {
-            reach += layer.pad() * stride;
-            stride *= layer.stride;
-        }
-        reach
-    };
-    let reach = match &config.decision {
-        Decision::Cells(cells) => reach(&cells.single).max(cells.previous.as_ref().map_or(0, reach)),
-        Decision::Predictors { .. } => 0,
-    };
-    let overlap = OVERLAP.max(reach).next_multiple_of(config.unit());
-    (TILE.max(4 * overlap).next_multiple_of(config.unit()), overlap)
+/// How a network's pictures are cut into tiles.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    /// Tiles start at multiples of this, as windows do.
+    pub unit: usize,
+    /// What is thrown away at their inner borders.
+    pub overlap: usize,
 }
 
-struct Done {
+impl Cut {
+    /// The cut of a network.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let unit = config.unit();
+        // Twice the overlap is whole units, so that the step between tiles is.
+        Self { unit, overlap: config.reach().next_multiple_of((unit / 2).max(1)) }
+    }
+
+    /// Tiles for a picture: the smallest that cost at most a tenth more than it, so that there are many for many cores; or else
+    /// those that cost least.
+    ///
+    /// # Errors
+    /// If the picture has no pixels or too many.
+    pub fn tiles(&self, width: usize, height: usize) -> Result<Vec<Tile>> {
+        let most = TILE.max(4 * self.overlap);
+        let sides = (1..).map(|n| 2 * self.overlap + n * self.unit).take_while(|&side| side <= most.max(2 * self.unit));
+        let mut best: Option<(usize, Vec<Tile>)> = None;
+        for side in sides {
+            let tiles: Vec<Tile> = Tiles::new(width, height, side, self.overlap)?.collect();
+            let work = tiles.iter().map(|tile| tile.width * tile.height).sum();
+            if 10 * work <= WORK * width * height {
+                return Ok(tiles);
+            }
+            if best.as_ref().is_none_or(|(least, _)| work < *least) {
+                best = Some((work, tiles));
+            }
+        }
+        Ok(best.context("a window is larger than any picture")?.1)
+    }
+}
+
+/// A tile's pixels, and of the frame before.
+struct Cropped {
     rgb: Vec<u8>,
+    before: Option<Vec<u8>>,
+}
+
+impl Cropped {
+    fn new(frame: &Frame<'_>, previous: Option<&Frame<'_>>, tile: &Tile) -> Result<Self> {
+        let read = |frame: &Frame<'_>| {
+            let mut rgb = vec![0; 3 * tile.width * tile.height];
+            tile.read(frame, &mut rgb).map(|()| rgb)
+        };
+        Ok(Self { rgb: read(frame)?, before: previous.map(read).transpose()? })
+    }
+
+    fn frames(&self, tile: &Tile) -> Result<(Frame<'_>, Option<Frame<'_>>)> {
+        let before = self.before.as_ref().map(|before| Frame::new(before, tile.width, tile.height)).transpose()?;
+        Ok((Frame::new(&self.rgb, tile.width, tile.height)?, before))
+    }
+}
+
+/// Buffers for a tile.
+struct Buffers {
+    features: Vec<f32>,
+    scratch: Vec<f32>,
     cells: Vec<u8>,
-    stats: Stats,
+}
+
+impl Buffers {
+    fn new(config: &Config, tile: &Tile) -> Result<Self> {
+        let sizes = config.sizes(tile.width, tile.height)?;
+        Ok(Self { features: vec![0.0; sizes.features], scratch: vec![0.0; sizes.scratch], cells: vec![0; sizes.cells] })
+    }
+
+    fn workspace(&mut self) -> Workspace<'_> {
+        Workspace { features: &mut self.features, scratch: &mut self.scratch, cells: &mut self.cells }
+    }
+}
+
+/// Active cells of a tile.
+fn decide_tile(
+    net: &LmdVit<'_>,
+    frame: &Frame<'_>,
+    previous: Option<&Frame<'_>>,
+    tile: &Tile,
+) -> Result<(Vec<u8>, Stats)> {
+    let cropped = Cropped::new(frame, previous, tile)?;
+    let (frame, previous) = cropped.frames(tile)?;
+    let (rows, cols) = net.config().cells(tile.width, tile.height);
+    let mut cells = vec![0; rows * cols];
+    let mut buffers = Buffers::new(net.config(), tile)?;
+    let stats = net.decide(frame, previous, &mut cells, &mut buffers.workspace())?;
+    Ok((cells, stats))
 }
 
 fn run_tile(
     net: &LmdVit<'_>,
     frame: &Frame<'_>,
     previous: Option<&Frame<'_>>,
-    choice: &Choice,
+    policy: Policy<'_>,
     tile: &Tile,
-) -> Result<Done> {
-    let config = net.config();
-    let (rows, cols) = config.cells(tile.width, tile.height);
-    let read = |frame: &Frame<'_>| {
-        let mut rgb = vec![0; 3 * tile.width * tile.height];
-        tile.read(frame, &mut rgb).map(|()| rgb)
-    };
-    let rgb = read(frame)?;
-    let before = previous.map(read).transpose()?;
-    let frame = Frame::new(&rgb, tile.width, tile.height)?;
-    let previous = before.as_ref().map(|b| Frame::new(b, tile.width, tile.height)).transpose()?;
-
-    let sizes = config.sizes(tile.width, tile.height)?;
-    let (mut features, mut scratch) = (vec![0.0; sizes.features], vec![0.0; sizes.scratch]);
-    let mut bytes = vec![0; sizes.cells];
-    let mut work = Workspace { features: &mut features, scratch: &mut scratch, cells: &mut bytes };
-
-    let mut cells = vec![0; rows * cols];
-    let mut decided = Stats::default();
-    let policy = match (choice, config.decision) {
-        (Choice::Own, Decision::Cells(_)) => {
-            decided = net.decide(frame, previous, &mut cells, &mut work)?;
-            Policy::Cells(&cells)
-        }
-        (Choice::Own, Decision::Predictors { .. }) => Policy::Own,
-        (Choice::All, _) => {
-            cells.fill(1);
-            Policy::All
-        }
-        (Choice::None, _) => Policy::None,
-        (Choice::Mask(mask), _) => {
-            mark(config, mask, tile, &mut cells);
-            Policy::Cells(&cells)
-        }
-    };
-    let mut out = vec![0; rgb.len()];
-    let mut stats = net.run(frame, previous, policy, &mut out, &mut work)?;
-    stats.mask_macs += decided.mask_macs;
-    Ok(Done { rgb: out, cells, stats })
+) -> Result<(Vec<u8>, Stats)> {
+    let cropped = Cropped::new(frame, previous, tile)?;
+    let (frame, previous) = cropped.frames(tile)?;
+    let mut out = vec![0; cropped.rgb.len()];
+    let mut buffers = Buffers::new(net.config(), tile)?;
+    let stats = net.run(frame, previous, policy, &mut out, &mut buffers.workspace())?;
+    Ok((out, stats))
 }
 
-/// Marks the cells of a tile that have a white pixel.
-fn mark(config: &Config, mask: &GrayImage, tile: &Tile, cells: &mut [u8]) {
-    let (_, cols) = config.cells(tile.width, tile.height);
-    for y in 0..tile.height {
-        for x in 0..tile.width {
-            let Luma([value]) = *mask.get_pixel((tile.x + x) as u32, (tile.y + y) as u32);
-            cells[y / config.cell() * cols + x / config.cell()] |= u8::from(value >= 128);
+/// The picture's cells that a tile keeps, by row and column.
+fn kept_cells(config: &Config, tile: &Tile) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let span = |start: usize, length: usize| start / config.cell()..(start + length).div_ceil(config.cell());
+    let (rows, cols) = (span(tile.keep_y, tile.keep_height), span(tile.keep_x, tile.keep_width));
+    rows.flat_map(move |row| cols.clone().map(move |col| (row, col)))
+}
+
+/// A tile's part of the picture's cells.
+fn cells_of(config: &Config, all: &[u8], all_cols: usize, tile: &Tile) -> Vec<u8> {
+    let (rows, cols) = config.cells(tile.width, tile.height);
+    let (top, left) = (tile.y / config.cell(), tile.x / config.cell());
+    (top..top + rows).flat_map(|row| all[row * all_cols + left..][..cols].iter().copied()).collect()
+}
+
+/// The cells that have a white pixel.
+fn marked(config: &Config, mask: &GrayImage) -> Vec<u8> {
+    let (rows, cols) = config.cells(mask.width() as usize, mask.height() as usize);
+    let mut cells = vec![0; rows * cols];
+    for (x, y, &Luma([value])) in mask.enumerate_pixels() {
+        cells[y as usize / config.cell() * cols + x as usize / config.cell()] |= u8::from(value >= 128);
+    }
+    cells
+}
+
+/// Windows of all blocks, and those of them that touch an active cell: what a run over the whole picture would count.
+fn windows(config: &Config, cells: &[u8], (rows, cols): (usize, usize), all: bool) -> (usize, usize) {
+    let padded = |cells: usize| (cells * config.cell()).next_multiple_of(config.unit()) / config.cell();
+    let (mut height, mut width) = (padded(rows), padded(cols));
+    let mut level = vec![0; height * width];
+    for (to, from) in level.chunks_mut(width).zip(cells.chunks(cols)) {
+        to[..cols].copy_from_slice(from);
+    }
+    let (mut count, mut active) = (0, 0);
+    for l in 0..config.levels {
+        for shift in [0, 1] {
+            let blocks: usize = (0..config.stages())
+                .filter(|&k| config.level(k) == l)
+                .map(|k| (config.depths[k] + 1 - shift) / 2)
+                .sum();
+            let touched = |row: usize, col: usize| {
+                let at =
+                    |down: usize, right: usize| (row + shift + down) % height * width + (col + shift + right) % width;
+                [at(0, 0), at(0, 1), at(1, 0), at(1, 1)].into_iter().any(|cell| level[cell] != 0)
+            };
+            let grid = (0..height).step_by(2).flat_map(|row| (0..width).step_by(2).map(move |col| (row, col)));
+            let here = grid.clone().count();
+            count += blocks * here;
+            active += blocks * if all { here } else { grid.filter(|&(row, col)| touched(row, col)).count() };
+        }
+        // A cell of the level below is active if one of its four is.
+        let below = |row: usize, col: usize| {
+            let at = 2 * row * width + 2 * col;
+            level[at] | level[at + 1] | level[at + width] | level[at + width + 1]
+        };
+        if l + 1 < config.levels {
+            level = (0..height / 2)
+                .flat_map(|row| (0..width / 2).map(move |col| (row, col)))
+                .map(|(r, c)| below(r, c))
+                .collect();
+            (height, width) = (height / 2, width / 2);
         }
     }
-}
-
-fn kept(tile: &Tile) -> impl Iterator<Item = (usize, usize)> + use<> {
-    let (left, right) = (tile.keep_x, tile.keep_x + tile.keep_width);
-    (tile.keep_y..tile.keep_y + tile.keep_height).flat_map(move |y| (left..right).map(move |x| (y, x)))
+    (count, active)
 }
 
 /// A bar on stderr, hidden when that is no terminal.

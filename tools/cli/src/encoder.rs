@@ -108,16 +108,16 @@ impl Dense {
     /// Reads `NAME.weight` and `NAME.bias`; or `NAME.codes` and `NAME.scale`, which mean what they do at 8 bits.
     ///
     /// # Errors
-    /// If a tensor is missing or has another length.
+    /// If a tensor is missing, has another shape or holds a value that is not finite.
     pub fn read(file: &SafeTensors<'_>, name: &str, (inputs, outputs): (usize, usize)) -> Result<Self> {
-        let bias = floats(file, &format!("{name}.bias"), outputs)?;
-        let weight = match floats(file, &format!("{name}.weight"), inputs * outputs) {
-            Ok(weight) => weight,
-            Err(error) => {
-                let codes = codes(file, &format!("{name}.codes"), inputs * outputs).map_err(|_| error)?;
-                let scales = floats(file, &format!("{name}.scale"), outputs)?;
-                codes.iter().enumerate().map(|(n, &code)| f32::from(code) * scales[n / inputs]).collect()
-            }
+        let bias = floats(file, &format!("{name}.bias"), &[outputs])?;
+        let (weight, coded) = (format!("{name}.weight"), format!("{name}.codes"));
+        let weight = if file.tensor(&weight).is_err() && file.tensor(&coded).is_ok() {
+            let codes = codes(file, &coded, (inputs, outputs))?;
+            let scales = floats(file, &format!("{name}.scale"), &[outputs])?;
+            codes.iter().enumerate().map(|(n, &code)| f32::from(code) * scales[n / inputs]).collect()
+        } else {
+            weights(file, &weight, (inputs, outputs))?
         };
         Ok(Self::new(weight, bias))
     }
@@ -150,9 +150,9 @@ impl Norm {
     /// Reads `NAME.weight` and `NAME.bias`.
     ///
     /// # Errors
-    /// If a tensor is missing or has another length.
+    /// If a tensor is missing, has another shape or holds a value that is not finite.
     pub fn read(file: &SafeTensors<'_>, name: &str, width: usize, epsilon: f32) -> Result<Self> {
-        let part = |part: &str| floats(file, &format!("{name}.{part}"), width);
+        let part = |part: &str| floats(file, &format!("{name}.{part}"), &[width]);
         Ok(Self { weight: part("weight")?, bias: part("bias")?, epsilon })
     }
 
@@ -209,7 +209,7 @@ impl Encoder {
     /// Reads `blocks.N.{norm1,qkv,proj,norm2,fc1,fc2}`.
     ///
     /// # Errors
-    /// If a tensor is missing or has another length, or the heads do not divide the width.
+    /// If a tensor is missing, has another shape or holds a value that is not finite, or the heads do not divide the width.
     pub fn read(file: &SafeTensors<'_>, shape: Shape) -> Result<Self> {
         let Shape { blocks, width, heads, hidden, epsilon, .. } = shape;
         ensure!(heads > 0 && width.is_multiple_of(heads), "{width} channels cannot be shared by {heads} heads");
@@ -349,34 +349,54 @@ fn add(x: &mut [f32], y: &[f32]) {
     }
 }
 
-/// An f32 tensor of a file.
+/// An f32 tensor of a file, and its shape.
 ///
 /// # Errors
-/// If it is not there, or of another type.
-pub fn some_floats(file: &SafeTensors<'_>, name: &str) -> Result<Vec<f32>> {
+/// If it is not there, of another type, or holds a value that is not finite.
+pub fn tensor(file: &SafeTensors<'_>, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
     let view = file.tensor(name).map_err(|_| anyhow!("{name} is missing"))?;
     ensure!(view.dtype() == Dtype::F32, "{name} is {:?}, F32 needed", view.dtype());
-    Ok(view.data().chunks_exact(4).map(|b| f32::from_le_bytes(core::array::from_fn(|n| b[n]))).collect())
+    let values: Vec<f32> =
+        view.data().chunks_exact(4).map(|b| f32::from_le_bytes(core::array::from_fn(|n| b[n]))).collect();
+    ensure!(values.iter().all(|v| v.is_finite()), "{name} holds a value that is not finite");
+    Ok((view.shape().to_vec(), values))
 }
 
-/// The same with a length.
+/// An f32 tensor of a known shape; axes of length 1 do not count.
 ///
 /// # Errors
-/// As [`some_floats`], or if it has another length.
-pub fn floats(file: &SafeTensors<'_>, name: &str, count: usize) -> Result<Vec<f32>> {
-    let values = some_floats(file, name)?;
-    ensure!(values.len() == count, "{name} has {} elements, {count} needed", values.len());
+/// As [`tensor`], or if it has another shape.
+pub fn floats(file: &SafeTensors<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+    let (got, values) = tensor(file, name)?;
+    let long = |shape: &[usize]| shape.iter().copied().filter(|&axis| axis != 1).collect::<Vec<_>>();
+    ensure!(long(&got) == long(shape), "{name} has shape {got:?}, {shape:?} needed");
     Ok(values)
 }
 
-/// An i8 tensor of a file.
+/// Weights of a linear layer, `[output, input]`; of a convolution the axes behind the first are its inputs.
 ///
 /// # Errors
-/// If it is not there, of another type or of another length.
-pub fn codes(file: &SafeTensors<'_>, name: &str, count: usize) -> Result<Vec<i8>> {
+/// As [`tensor`], or if they have another shape.
+pub fn weights(file: &SafeTensors<'_>, name: &str, (inputs, outputs): (usize, usize)) -> Result<Vec<f32>> {
+    let (shape, values) = tensor(file, name)?;
+    check_weights(name, &shape, (inputs, outputs))?;
+    Ok(values)
+}
+
+fn check_weights(name: &str, shape: &[usize], (inputs, outputs): (usize, usize)) -> Result<()> {
+    let fits = shape.len() > 1 && shape[0] == outputs && shape[1..].iter().product::<usize>() == inputs;
+    ensure!(fits, "{name} has shape {shape:?}, [{outputs}, {inputs}] needed");
+    Ok(())
+}
+
+/// Codes of a linear layer, in the shape of [`weights`].
+///
+/// # Errors
+/// If they are not there, of another type or of another shape.
+pub fn codes(file: &SafeTensors<'_>, name: &str, shape: (usize, usize)) -> Result<Vec<i8>> {
     let view = file.tensor(name).map_err(|_| anyhow!("{name} is missing"))?;
     ensure!(view.dtype() == Dtype::I8, "{name} is {:?}, I8 needed", view.dtype());
-    ensure!(view.data().len() == count, "{name} has {} elements, {count} needed", view.data().len());
+    check_weights(name, view.shape(), shape)?;
     Ok(view.data().iter().map(|&b| b.cast_signed()).collect())
 }
 

@@ -303,7 +303,7 @@ impl Subject {
 }
 
 fn right(net: &Transformer, test: &Dataset, hooks: &Quantized) -> Result<Vec<bool>> {
-    let answers = classes(&net.logits(&test.pictures, hooks)?);
+    let answers = classes(&net.logits(&test.pictures, hooks)?)?;
     Ok(answers.iter().zip(&test.labels).map(|(a, b)| a == b).collect())
 }
 
@@ -411,7 +411,7 @@ pub fn run(options: &Options) -> Result<()> {
     if let Subject::Large { net, test, .. } = &subject {
         ensure!(settings.iter().all(|(part, _)| *part != "all"), "all-B is for the small transformer only");
         let worst = net.check(test).with_context(|| options.weights.display().to_string())?;
-        output::print(&format!("{}: {worst:.1e} is the largest difference to Python's f32\n", net.name));
+        output::print(&format!("{}: {worst:.1e} is the largest difference to Python's f32\n", net.name))?;
     }
     let kept = Kept::new(options.resume.as_deref())?;
     let bar = ProgressBar::new(((1 + settings.len() * Kind::ALL.len()) * inputs) as u64);
@@ -425,7 +425,7 @@ pub fn run(options: &Options) -> Result<()> {
     let mut done = 1;
     let mut write = |new: Record| -> Result<()> {
         let text = if new.to_ours.is_none() { new.to_string() + "\n" } else { String::new() };
-        bar.suspend(|| output::print(&text));
+        bar.suspend(|| output::print(&text))?;
         match records.iter_mut().find(|r| r.setting() == new.setting()) {
             Some(old) => *old = new,
             None => records.push(new),

@@ -18,13 +18,11 @@ pub fn run(path: &Path, tensors: bool) -> Result<()> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     if path.extension().is_some_and(|extension| extension == "tflite") {
         let file = std::fs::read(path).with_context(|| path.display().to_string())?;
-        output::print(&inspect_tflite::text(&name, &file).with_context(|| path.display().to_string())?);
-        return Ok(());
+        return output::print(&inspect_tflite::text(&name, &file).with_context(|| path.display().to_string())?);
     }
     let bytes = Bytes::open(path)?;
     let text = text(&bytes, &name, tensors);
-    output::print(&text.with_context(|| format!("{}", path.display()))?);
-    Ok(())
+    output::print(&text.with_context(|| format!("{}", path.display()))?)
 }
 
 fn text(bytes: &Bytes, name: &str, tensors: bool) -> Result<String> {

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use scrimp_cli::{
-    bench, calibrate, check, classify, compile, convert, deblur, evaluate, inspect, profile, quantize, replay, run,
-    switching,
+    bench, calibrate, check, classify, compile, convert, deblur, evaluate, inspect, output, profile, quantize, replay,
+    run, switching,
 };
 
 /// Models and pictures for the scrimp inference library.
@@ -122,7 +122,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("scrimp: {}", format!("{error:#}").replace('\n', " "));
+            output::note(&format!("scrimp: {error:#}").replace('\n', " "));
             ExitCode::from(2)
         }
     }

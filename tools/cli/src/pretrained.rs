@@ -13,7 +13,7 @@ use scrimp::Rows;
 use scrimp::nn::Linear;
 
 use crate::dataset::{Dataset, PIXELS, Split};
-use crate::encoder::{Dense, Encoder, Float, Hooks, Norm, Order, Shape, floats, integers, some_floats};
+use crate::encoder::{Dense, Encoder, Float, Hooks, Norm, Order, Shape, floats, integers, tensor};
 
 /// Pixels a side, before and after pictures are enlarged.
 const SIDES: (usize, usize) = (28, 112);
@@ -74,12 +74,12 @@ impl Pretrained {
     /// Reads a file.
     ///
     /// # Errors
-    /// If a tensor is missing or has another length, or the metadata are not understood.
+    /// If a tensor is missing, has another shape or holds a value that is not finite, or the metadata are not understood.
     pub fn read(bytes: &[u8]) -> Result<Self> {
         let metadata = metadata(bytes)?.context("the metadata name no model")?;
         let says = |key: &str| metadata.get(key).with_context(|| format!("the metadata have no {key:?}"));
         let file = SafeTensors::deserialize(bytes)?;
-        let length = |name: &str| Ok::<_, anyhow::Error>(some_floats(&file, name)?.len());
+        let length = |name: &str| Ok::<_, anyhow::Error>(tensor(&file, name)?.1.len());
         let width = length("blocks.0.proj.bias")?;
         let order = match says("order")?.as_str() {
             "pre" => Order::NormsFirst,
@@ -98,16 +98,15 @@ impl Pretrained {
         let (front, pooled) = match says("input")?.as_str() {
             "pictures" => {
                 let front = Front::Pictures {
-                    resize: floats(&file, "resize", SIDES.0 * SIDES.1)?,
+                    resize: floats(&file, "resize", &[SIDES.1, SIDES.0])?,
                     patch: Dense::read(&file, "patch", (PATCH * PATCH, width))?,
-                    class_token: floats(&file, "class_token", width)?,
+                    class_token: floats(&file, "class_token", &[width])?,
                     norm: Norm::read(&file, "norm", width, shape.epsilon)?,
                 };
                 (front, 2 * width)
             }
             "texts" => {
-                let words = some_floats(&file, "words")?;
-                let count = words.len() / width.max(1);
+                let (count, words) = table(&file, "words", width)?;
                 let tested = texts(&file, "texts", count)?;
                 let labels = integers(&file, "texts.labels")?;
                 let folds = integers(&file, "texts.fold")?;
@@ -127,19 +126,19 @@ impl Pretrained {
             }
             other => bail!("input is {other:?}, \"pictures\" or \"texts\" needed"),
         };
-        let (weights, biases) = (some_floats(&file, "probe.weight")?, some_floats(&file, "probe.bias")?);
-        let shape = file.tensor("probe.bias").map(|view| view.shape().to_vec()).unwrap_or_default();
+        let (shape, biases) = tensor(&file, "probe.bias")?;
         let &[folds, classes] = shape.as_slice() else { bail!("probe.bias has {} axes, 2 needed", shape.len()) };
-        ensure!(weights.len() == folds * classes * pooled && classes > 0, "probe.weight has another length");
+        ensure!(classes > 0, "probe.bias has no classes");
+        let weights = floats(&file, "probe.weight", &[folds, classes, pooled])?;
         let classifiers = weights.chunks(classes * pooled).zip(biases.chunks(classes));
         let this = Self {
             name: says("model")?.clone(),
             encoder,
             front,
-            position: some_floats(&file, "position")?,
+            position: table(&file, "position", width)?.1,
             classifiers: classifiers.map(|(w, b)| Dense::new(w.to_vec(), b.to_vec())).collect(),
-            tokens: some_floats(&file, "reference.tokens")?,
-            features: some_floats(&file, "reference.features")?,
+            tokens: tensor(&file, "reference.tokens")?.1,
+            features: tensor(&file, "reference.features")?.1,
         };
         if let Front::Texts { tested, .. } = &this.front {
             ensure!(tested.iter().all(|text| text.fold < folds), "texts.fold names a classifier that is not there");
@@ -229,6 +228,7 @@ impl Pretrained {
         let classifier = self.classifiers.get(input.fold).context("no classifier for this input")?;
         let mut logits = vec![0.0; classifier.bias.len()];
         classifier.run(&features, &mut logits, 1)?;
+        ensure!(!logits.iter().any(|logit| logit.is_nan()), "an answer of the network is not a number");
         let best = (1..logits.len()).fold(0, |best, n| if logits[n] > logits[best] { n } else { best });
         Ok(best as u8)
     }
@@ -255,6 +255,16 @@ impl Pretrained {
         ensure!(worst < TOLERANCE, "tokens differ from Python's by {worst:e}, {TOLERANCE:e} allowed");
         Ok(worst)
     }
+}
+
+/// A table of rows of `width`, and how many.
+fn table(file: &SafeTensors<'_>, name: &str, width: usize) -> Result<(usize, Vec<f32>)> {
+    let (shape, values) = tensor(file, name)?;
+    let rows = match shape.as_slice() {
+        &[rows, columns] if columns == width => rows,
+        _ => bail!("{name} has shape {shape:?}, [rows, {width}] needed"),
+    };
+    Ok((rows, values))
 }
 
 fn difference(a: &[f32], b: &[f32]) -> f32 {

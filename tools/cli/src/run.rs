@@ -39,7 +39,7 @@ pub fn run(model: &Path, inputs: &[PathBuf], out: Option<&Path>) -> Result<()> {
     for (k, &id) in graph.outputs.iter().enumerate() {
         describe(&mut text, k, &graph.tensors[id.0], executor.tensor(id))?;
     }
-    output::print(&text);
+    output::print(&text)?;
     if let Some(out) = out {
         let mut arrays = Vec::new();
         for (k, &id) in graph.outputs.iter().enumerate() {

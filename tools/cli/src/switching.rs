@@ -150,8 +150,7 @@ const PAIRS: [(&str, &str); 11] = [
 /// As [`measure`].
 pub fn run(options: &Options) -> Result<()> {
     let measured = measure(options)?;
-    output::print(&measured.text());
-    Ok(())
+    output::print(&measured.text())
 }
 
 /// Runs every method at every width.
@@ -230,7 +229,9 @@ impl Measured {
     fn push(&mut self, method: &str, bits: f64, answers: &[bool], base: &[bool], (flash, packed): (usize, usize)) {
         let (difference, error) = in_points(answers, base);
         let accuracy = share(answers);
-        eprintln!("{method:28} {bits:4.1} bits {accuracy:6.2} % {difference:+.2} +- {error:.2} {flash} B ({packed} B)");
+        output::note(&format!(
+            "{method:28} {bits:4.1} bits {accuracy:6.2} % {difference:+.2} +- {error:.2} {flash} B ({packed} B)"
+        ));
         self.rows.push(Row {
             method: method.into(),
             bits,
@@ -284,7 +285,7 @@ fn in_points(a: &[bool], b: &[bool]) -> (f64, f64) {
 }
 
 fn right(net: &Transformer, hooks: &impl Hooks, test: &Dataset) -> Result<Vec<bool>> {
-    let answers = classes(&net.logits(&test.pictures, hooks)?);
+    let answers = classes(&net.logits(&test.pictures, hooks)?)?;
     Ok(answers.iter().zip(&test.labels).map(|(a, b)| a == b).collect())
 }
 
@@ -393,11 +394,11 @@ fn trained(folder: &Path, seen: &[u8], file: &str, rule: Rule, better: bool) -> 
         let (inputs, outputs) = layer.shape();
         let dense = net.dense(layer);
         let source = Source { weight: &dense.weight, bias: &dense.bias, x };
-        let input = floats(&tensors, &format!("{layer}.input"), 2)?;
+        let input = floats(&tensors, &format!("{layer}.input"), &[2])?;
         let pinned = is_pinned(layer);
         let mut quantized = QuantizedLayer {
-            codes: codes(&tensors, &format!("{layer}.codes"), inputs * outputs)?,
-            scale: floats(&tensors, &format!("{layer}.scale"), outputs)?,
+            codes: codes(&tensors, &format!("{layer}.codes"), (inputs, outputs))?,
+            scale: floats(&tensors, &format!("{layer}.scale"), &[outputs])?,
             input: Affine { scale: input[0], zero: input[1] as i32 },
             output: cover_outputs(source)?,
             rule: if pinned { Rule::Round } else { rule },

@@ -116,8 +116,8 @@ impl Transformer {
         let shape = Shape { blocks: BLOCKS, width: WIDTH, heads: HEADS, hidden: HIDDEN, epsilon: EPSILON, order };
         Ok(Self {
             stem: [dense(Layer::Stem1)?, dense(Layer::Stem2)?],
-            class_token: floats(file, "class_token", WIDTH)?,
-            position: floats(file, "position", TOKENS * WIDTH)?,
+            class_token: floats(file, "class_token", &[WIDTH])?,
+            position: floats(file, "position", &[TOKENS, WIDTH])?,
             encoder: Encoder::read(file, shape)?,
             norm: Norm::read(file, "norm", WIDTH, EPSILON)?,
             head: dense(Layer::Head)?,
@@ -184,10 +184,13 @@ impl Transformer {
 }
 
 /// The class of each picture: the first of the largest logits.
-#[must_use]
-pub fn classes(logits: &[f32]) -> Vec<u8> {
+///
+/// # Errors
+/// If a logit is not a number: then there is no largest one.
+pub fn classes(logits: &[f32]) -> Result<Vec<u8>> {
+    ensure!(!logits.iter().any(|logit| logit.is_nan()), "an answer of the network is not a number");
     let best = |row: &[f32]| (1..row.len()).fold(0, |best, n| if row[n] > row[best] { n } else { best }) as u8;
-    logits.chunks(CLASSES).map(best).collect()
+    Ok(logits.chunks(CLASSES).map(best).collect())
 }
 
 /// Inputs of a 3x3 convolution of stride 2 and padding 1: rows of `[channel][y][x]`. `x` is `[picture][y][x][channel]`.

@@ -45,7 +45,7 @@ pub fn requantize(x: i64, mantissa: i32, shift: i32, single: bool) -> i64 {
         // floor(v + 1/2) of a number with 62 fractional bits at most.
         let product = i128::from(x) * i128::from(mantissa);
         let total = 31 - shift;
-        return ((product + (1i128 << (total - 1))) >> total) as i64;
+        return ((product + (1i128 << (total - 1))) >> total).clamp(i32::MIN.into(), i32::MAX.into()) as i64;
     }
     let shifted = (i128::from(x) << shift.max(0)) as i32;
     let high = crate::softmax_s8::high_mul(shifted, mantissa);

@@ -47,6 +47,8 @@ pub fn sigmoid(x: f64) -> f64 {
 #[must_use]
 pub fn layer_norm(x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
     let n = x.len() as f64;
+    // From the first element on: of equal elements nothing is left, however large they are.
+    let x: Vec<f64> = x.iter().map(|v| v - x[0]).collect();
     let mean = x.iter().sum::<f64>() / n;
     let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
     let scale = 1.0 / (variance + 1e-5).sqrt();

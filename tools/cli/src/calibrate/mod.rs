@@ -129,7 +129,7 @@ pub fn run(options: &Options) -> Result<()> {
         };
         output::print(&format!(
             "{name}: {kind}, {bits} bits, scale {scale:.6} {more}: mean square error {error:.4e}\n"
-        ));
+        ))?;
     }
     Ok(())
 }
@@ -153,7 +153,8 @@ fn toml(found: &[(&str, Parameters, f64)]) -> String {
     for (name, parameters, error) in found {
         let Parameters { kind, bits, scale, q, zero_point } = parameters;
         text += &format!(
-            "\n[[quantizer]]\nlayer = {name:?}\nkind = {:?}\nbits = {bits}\nscale = {scale:?}\n",
+            "\n[[quantizer]]\nlayer = {}\nkind = {:?}\nbits = {bits}\nscale = {scale:?}\n",
+            toml::Value::from(*name),
             kind.to_string()
         );
         match kind {
@@ -166,13 +167,16 @@ fn toml(found: &[(&str, Parameters, f64)]) -> String {
     text
 }
 
+/// Constants under the layers' names, as far as Rust allows; where two would have one name, a number is added.
 fn rust(found: &[(&str, Parameters, f64)]) -> String {
-    let mut text = String::from(
-        "// Written by `scrimp calibrate`.\nuse scrimp::quant::{AdaLog, Log2, LogSqrt2, Symbols, Uniform};\n",
-    );
+    let mut used: BTreeSet<&str> = found.iter().map(|(_, parameters, _)| parameters.rust_type()).collect();
+    if used.iter().any(|name| *name != "Uniform") {
+        used.insert("Symbols");
+    }
+    let used = used.into_iter().collect::<Vec<_>>().join(", ");
+    let mut text = format!("// Written by `scrimp calibrate`.\nuse scrimp::quant::{{{used}}};\n");
+    let mut names = BTreeSet::new();
     for (name, parameters, error) in found {
-        let constant: String =
-            name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
         let kind = match parameters.kind {
             Kind::Uniform => "UNIFORM",
             Kind::Log2 => "LOG2",
@@ -180,14 +184,32 @@ fn rust(found: &[(&str, Parameters, f64)]) -> String {
             Kind::AdaLog => "ADALOG",
             Kind::Ours => "ADALOG_OURS",
         };
+        let constant = constant(name, kind, &mut names);
         text += &format!(
-            "\n/// {name}: {}, mean square error {error:.4e}.\npub const {constant}_{kind}: {} = {};\n",
+            "\n/// {}: {}, mean square error {error:.4e}.\npub const {constant}: {} = {};\n",
+            name.escape_debug(), // nothing that could end the comment
             parameters.kind,
             parameters.rust_type(),
             parameters.rust()
         );
     }
     text
+}
+
+/// A name for a constant that none of `taken` has, which it joins.
+fn constant(layer: &str, kind: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut plain: String =
+        layer.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    if plain.starts_with(|c: char| c.is_ascii_digit()) {
+        plain.insert(0, '_');
+    }
+    let mut name = format!("{plain}_{kind}");
+    let mut number = 2;
+    while !taken.insert(name.clone()) {
+        name = format!("{plain}_{kind}_{number}");
+        number += 1;
+    }
+    name
 }
 
 fn read(path: &PathBuf) -> Result<Vec<(String, Layer)>> {

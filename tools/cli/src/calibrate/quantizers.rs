@@ -4,7 +4,9 @@ use core::fmt;
 
 use anyhow::{Result, bail};
 use scrimp::Rows;
-use scrimp::quant::{AdaLog, GELU_SHIFT, Log2, LogCodec, LogSqrt2, LogitCodes, Shift, Symbols, Uniform, unpack};
+use scrimp::quant::{
+    AdaLog, GELU_SHIFT, Log2, LogCodec, LogSqrt2, LogitCodes, MASKED, Shift, Symbols, Uniform, unpack,
+};
 
 /// A kind of quantizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +151,7 @@ impl Softmax {
                 codec.decode(&codes, scores)?;
             }
             Self::Codes(logit_codes, values, bits, divided) => {
-                let logits: Vec<i32> = scores.iter().map(|&s| (f64::from(s) / LOGIT).round() as i32).collect();
+                let logits: Vec<i32> = scores.chunks(rows.cols()).flat_map(logits).collect();
                 let bytes = logit_codes.packed_len(rows.cols());
                 let mut packed = vec![0; rows.rows() * bytes];
                 logit_codes.run(&logits, &mut packed, rows)?;
@@ -166,6 +168,17 @@ impl Softmax {
         }
         Ok(())
     }
+}
+
+/// A row of scores as integer logits below the largest one: a softmax depends on nothing else, and so any score fits.
+fn logits(row: &[f32]) -> impl Iterator<Item = i32> {
+    let whole = |score: f32| (f64::from(score) / LOGIT).round();
+    let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let most = if most == f32::NEG_INFINITY { 0.0 } else { whole(most) };
+    row.iter().map(move |&score| match score {
+        f32::NEG_INFINITY => MASKED,
+        _ => (whole(score) - most).max(f64::from(MASKED + 1)) as i32,
+    })
 }
 
 /// GELU's outputs to quantized ones.

@@ -99,6 +99,14 @@ impl Description {
             let input = layer.input();
             let fits = |a: Affine| a.scale.is_finite() && a.scale > 0.0 && (-128..=127).contains(&a.zero);
             ensure!(input.is_none_or(fits), "{}: input must be [scale above 0, zero point of -128 to 127]", layer.name);
+            ensure!(layer.rows > 0, "{}: rows must be at least 1", layer.name);
+            let good = |trace: f64| trace.is_finite() && trace >= 0.0;
+            ensure!(layer.trace.is_none_or(good), "{}: trace must be a number that is not below 0", layer.name);
+        }
+        for (width, each) in &this.instructions {
+            let known = width.parse().ok().and_then(Width::from_bits).is_some_and(|w| w.bits().to_string() == *width);
+            ensure!(known, "[instructions]: {width} is none of 2 to 8");
+            ensure!(each.is_finite() && *each > 0.0, "[instructions]: {width} must be a positive number");
         }
         let all: Vec<_> = this.settings(false)?.widths;
         ensure!(

@@ -6,7 +6,7 @@ use scrimp::bits::{Format, Layout, NEST_CAP, Weights, Width, packed_words};
 use scrimp::fixedpoint::Multiplier;
 use scrimp::nn::{LinearS8, QuantS8, Requant};
 
-use super::layer::{QuantizedLayer, Reading, Rule};
+use super::layer::{QuantizedLayer, Reading, Rule, fits};
 
 /// Any backend runs it; it is the fast one of a PC.
 const LAYOUT: Layout = Layout::Wide;
@@ -102,10 +102,8 @@ impl IntegerLayer {
         let (mut bias, mut multipliers) = (Vec::new(), Vec::new());
         for ((&scale, &gain), &real) in self.layer.scale.iter().zip(&reading.gain).zip(&reading.bias) {
             let step = f64::from(self.layer.input.scale) * f64::from(scale) * f64::from(gain);
-            let units = (f64::from(real) / step).round();
-            // The other half of the range is for the sums.
-            ensure!(units.abs() < f64::from(1 << 30), "a bias of {real} is too many steps of {step:e}");
-            bias.push(units as i32);
+            ensure!(fits(real, step), "a bias of {real} is too many steps of {step:e}");
+            bias.push((f64::from(real) / step).round() as i32);
             let ratio = step.abs() / f64::from(self.layer.output.scale);
             let one = Multiplier::from_real(ratio).with_context(|| format!("{ratio:e} is no multiplier"))?;
             multipliers.push(if step < 0.0 { Multiplier { mantissa: -one.mantissa, ..one } } else { one });

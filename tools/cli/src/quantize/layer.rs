@@ -10,7 +10,8 @@
 //! The refit is of outputs, not of weights (`<W, v> / <v, v>`): what floor takes off every weight is, behind a layer norm,
 //! nearly constant in the outputs. It belongs to the bias; as a factor it would shrink what the layer says.
 //! Codes stop at 119 so that two nibble planes hold them (16 * 7 + 7). A channel whose longest weight is positive is stored
-//! with the other sign where that makes its step finer: then its scale, hence its multiplier, is negative.
+//! with the other sign where that makes its step finer: then its scale, hence its multiplier, is negative. The step of a channel
+//! whose weights are tiny beside its bias is raised until the bias fits an integer: those weights say little, or nothing.
 
 use anyhow::{Result, ensure};
 use scrimp::bits::{NEST_CAP, Width, double_round_masked};
@@ -177,10 +178,29 @@ pub fn quantize(source: Source<'_>, settings: &Settings, input: Option<Affine>) 
         scale.push(step);
     }
     let mut layer = QuantizedLayer { codes, scale, input, output, rule: settings.rule, readings: Vec::new() };
-    for &width in &settings.widths {
-        layer.read(source, width, settings.refit, settings.correct_bias);
+    loop {
+        for &width in &settings.widths {
+            layer.read(source, width, settings.refit, settings.correct_bias);
+        }
+        let coarse = layer.raised();
+        if coarse.is_empty() {
+            return Ok(layer);
+        }
+        layer.readings.clear();
+        for (o, step) in coarse {
+            ensure!(step.is_finite(), "no step is so large that a bias of {} fits", bias[o]);
+            layer.scale[o] = step;
+            let row = o * inputs..(o + 1) * inputs;
+            for (code, &w) in layer.codes[row.clone()].iter_mut().zip(&weight[row]) {
+                *code = encode(w, step);
+            }
+        }
     }
-    Ok(layer)
+}
+
+/// Whether a bias in units of a step leaves half of the range to the sums.
+pub(super) fn fits(bias: f32, step: f64) -> bool {
+    (f64::from(bias) / step).round().abs() < f64::from(1 << 30)
 }
 
 /// Output codes of a layer: everything that it puts out for its rows.
@@ -238,6 +258,19 @@ impl QuantizedLayer {
             }
         }
         self.readings.push(reading);
+    }
+
+    /// Channels with a bias that does not fit, and a step for each that is at least twice as large.
+    fn raised(&self) -> Vec<(usize, f32)> {
+        let raised = |o: usize| {
+            let scale = self.scale[o];
+            let step = |reading: &Reading| f64::from(self.input.scale) * f64::from(scale) * f64::from(reading.gain[o]);
+            // How many times the bias is too large.
+            let times = self.readings.iter().filter(|reading| !fits(reading.bias[o], step(reading)));
+            let times = times.map(|reading| (f64::from(reading.bias[o]) / step(reading)).abs() / f64::from(1 << 30));
+            times.reduce(f64::max).map(|times| (o, (f64::from(scale) * times.max(1.0) * 2.0) as f32))
+        };
+        (0..self.scale.len()).filter_map(raised).collect()
     }
 
     /// The reading of a width.

@@ -10,14 +10,14 @@ mod report;
 use core::fmt::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use scrimp::Rows;
 use scrimp::bits::{Weights, nest_planes};
 
-use crate::encoder::some_floats;
+use crate::encoder::{floats, tensor, weights as weights_of};
 use crate::output;
 use description::Description;
 use integer::IntegerLayer;
@@ -62,8 +62,7 @@ pub fn run(options: &Options) -> Result<()> {
         files.push((path, &json));
     }
     output::write(&files)?;
-    output::print(&summary.text()?);
-    Ok(())
+    output::print(&summary.text()?)
 }
 
 /// A tensor to be written.
@@ -82,9 +81,15 @@ pub fn convert(plan: &Description, weights: &SafeTensors<'_>, rows: &SafeTensors
     let (mut entries, mut layers, mut choices) = (Vec::new(), Vec::new(), Vec::new());
     for entry in &plan.layers {
         let name = &entry.name;
-        let (weight, bias) =
-            (some_floats(weights, &format!("{name}.weight"))?, some_floats(weights, &format!("{name}.bias"))?);
-        let x = some_floats(rows, &format!("{name}.x"))?;
+        let full = format!("{name}.weight");
+        let (shape, _) = tensor(weights, &full)?;
+        let inputs = shape.iter().skip(1).product();
+        let (shape, bias) = tensor(weights, &format!("{name}.bias"))?;
+        ensure!(shape.len() == 1, "{name}.bias has shape {shape:?}, [outputs] needed");
+        let weight = weights_of(weights, &full, (inputs, bias.len()))?;
+        let full = format!("{name}.x");
+        let (shape, _) = tensor(rows, &full)?;
+        let x = floats(rows, &full, &[shape.first().copied().unwrap_or(0), inputs])?;
         let source = Source { weight: &weight, bias: &bias, x: &x };
         let settings = plan.settings(entry.pinned)?;
         let quantized = quantize(source, &settings, entry.input()).with_context(|| name.clone())?;
@@ -129,12 +134,23 @@ pub fn convert(plan: &Description, weights: &SafeTensors<'_>, rows: &SafeTensors
         choices.push(points);
     }
     let steps = ladder(&choices);
+    ensure!(layers.len() <= 1 << 16, "{} layers are more than a ladder's {}", layers.len(), 1 << 16);
     entries.push(bytes("ladder.layer".into(), Dtype::U16, steps.iter().flat_map(|s| (s.layer as u16).to_le_bytes())));
     entries.push(bytes("ladder.from".into(), Dtype::U8, steps.iter().map(|s| s.from.bits() as u8)));
     entries.push(bytes("ladder.to".into(), Dtype::U8, steps.iter().map(|s| s.to.bits() as u8)));
-    let saved: Vec<i32> = steps.iter().map(|s| s.saved.round() as i32).collect();
-    entries.push(ints("ladder.saved".into(), &saved));
     let unit = if plan.instructions(scrimp::bits::Width::W8).is_some() { "instructions" } else { "flash bytes" };
+    let mut saved = Vec::new();
+    for step in &steps {
+        let whole = step.saved.round();
+        let layer = &layers[step.layer].name;
+        ensure!(
+            whole <= f64::from(i32::MAX),
+            "{layer}: a step saves {whole} {unit}, more than the file's {}",
+            i32::MAX
+        );
+        saved.push(whole as i32);
+    }
+    entries.push(ints("ladder.saved".into(), &saved));
     Ok((write(&entries)?, Report { layers, ladder: steps, unit }))
 }
 

@@ -15,10 +15,19 @@ fn input<'a>(case: &'a Case, name: &str) -> Result<&'a Tensor> {
 }
 
 /// Fails if the case has an input of another name.
-fn only_inputs(case: &Case, names: &[&str]) -> Result<()> {
+pub(super) fn only_inputs(case: &Case, names: &[&str]) -> Result<()> {
     let unknown = case.inputs.keys().find(|name| !names.contains(&name.as_str()));
     ensure!(unknown.is_none(), "unknown input {unknown:?}");
     Ok(())
+}
+
+/// Rows of `x`, outputs of `w`.
+pub(super) fn fully_connected_shape(case: &Case) -> Result<Vec<usize>> {
+    Ok(vec![input(case, "x")?.matrix()?[0], input(case, "w")?.matrix()?[0]])
+}
+
+pub(super) fn batch_matmul_shape(case: &Case, params: &Params<'_>) -> Result<Vec<usize>> {
+    Ok(batch(case, params)?.0.output().to_vec())
 }
 
 fn multipliers(params: &Params<'_>) -> Result<Vec<Multiplier>> {

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use vectors::{Case, File, Tensor, Tolerance, Values};
+use crate::output;
+use vectors::{Case, File, Output, Tensor, Tolerance};
 
 /// Runs every case of every file, names the first difference of each failing one, and says whether all passed.
 ///
@@ -22,13 +23,13 @@ pub fn run(files: &[PathBuf]) -> Result<bool> {
             match check(&case) {
                 Ok(()) => passed += 1,
                 Err(error) => {
-                    println!("FAILED {} {}: {error:#}", path.display(), case.name);
+                    output::print(&format!("FAILED {} {}: {error:#}\n", path.display(), case.name))?;
                     failed += 1;
                 }
             }
         }
     }
-    println!("{passed} passed, {failed} failed");
+    output::print(&format!("{passed} passed, {failed} failed\n"))?;
     Ok(failed == 0)
 }
 
@@ -42,6 +43,8 @@ fn read(path: &Path) -> Result<File> {
 }
 
 fn check(case: &Case) -> Result<()> {
+    let unknown: Vec<_> = case.unknown.keys().cloned().collect();
+    ensure!(unknown.is_empty(), "unknown field {}", unknown.join(", "));
     for tensor in case.inputs.values().chain(case.outputs.values()) {
         tensor.check()?;
     }
@@ -54,7 +57,10 @@ fn check(case: &Case) -> Result<()> {
     Ok(())
 }
 
-fn compare(name: &str, want: &Tensor, got: &Values, tolerance: Tolerance) -> Result<()> {
+fn compare(name: &str, want: &Tensor, got: &Output, tolerance: Tolerance) -> Result<()> {
+    let Output { values: got, shape } = got;
+    ensure!(want.kind == got.kind(), "{name} is {}, {} expected", got.kind(), want.kind);
+    ensure!(want.shape == *shape, "{name} has shape {shape:?}, {:?} expected", want.shape);
     ensure!(want.data.len() == got.len(), "{name} has {} elements, {} expected", got.len(), want.data.len());
     for i in 0..got.len() {
         let (want, got) = (want.data[i].0, got.at(i));

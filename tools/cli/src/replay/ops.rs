@@ -1,14 +1,16 @@
 //! The operators that cases may name, each as the library's public call.
 
 use anyhow::{Context, Result, bail, ensure};
+use scrimp::nn::LayerNorm;
 use scrimp::quant::{AdaLog, GeluForm, GeluS8, Symbols};
 use scrimp::softmax::{log_softmax_f32, log_stablemax_f32, softmax_f32, stablemax_f32};
 use scrimp::{Error, LogSoftmaxS8, Rows, SoftmaxS8, SoftmaxS16};
 
 use super::bits;
-use super::vectors::{Case, Params, Tensor, Values};
+use super::vectors::{Case, Output, Params, Tensor, Values};
+use crate::encoder::EPSILON;
 
-type Outputs = Vec<(&'static str, Values)>;
+type Outputs = Vec<(&'static str, Output)>;
 /// An operator without parameters, from rows to rows.
 type RunF32 = fn(&[f32], &mut [f32], Rows) -> Result<(), Error>;
 /// An operator with parameters, from rows to rows.
@@ -19,9 +21,14 @@ pub(super) fn run(case: &Case) -> Result<Outputs> {
     if case.op == "adalog_encode" {
         let codes = adalog_encode(case, &params)?;
         params.finish()?;
-        return Ok(vec![("codes", Values::U16(codes))]);
+        return Ok(vec![("codes", Output { values: Values::U16(codes), shape: shape_of_x(case)? })]);
     }
-    let y = match case.op.as_str() {
+    let shape = match case.op.as_str() {
+        "fully_connected_s8" | "fully_connected_s4" | "fully_connected_s16" => bits::fully_connected_shape(case),
+        "batch_matmul_s8" | "batch_matmul_s16" => bits::batch_matmul_shape(case, &params),
+        _ => shape_of_x(case),
+    };
+    let values = match case.op.as_str() {
         "softmax_f32" => f32_rows(case, softmax_f32),
         "log_softmax_f32" => f32_rows(case, log_softmax_f32),
         "stablemax_f32" => f32_rows(case, stablemax_f32),
@@ -42,6 +49,7 @@ pub(super) fn run(case: &Case) -> Result<Outputs> {
             gelu.run(&x, &mut y)?;
             Ok(Values::I8(y))
         }
+        "layer_norm_f32" => layer_norm_f32(case, &params),
         "fully_connected_s8" => bits::fully_connected_s8(case, &params, false),
         "fully_connected_s4" => bits::fully_connected_s8(case, &params, true),
         "fully_connected_s16" => bits::fully_connected_s16(case, &params),
@@ -51,7 +59,31 @@ pub(super) fn run(case: &Case) -> Result<Outputs> {
         op => bail!("operator {op} is unknown"),
     }?;
     params.finish()?;
-    Ok(vec![("y", y)])
+    Ok(vec![("y", Output { values, shape: shape? })])
+}
+
+fn shape_of_x(case: &Case) -> Result<Vec<usize>> {
+    Ok(case.inputs.get("x").context("the case has no input x")?.shape.clone())
+}
+
+/// Inputs `weight` and `bias` may be missing: then they are ones and zeros.
+fn layer_norm_f32(case: &Case, params: &Params<'_>) -> Result<Values> {
+    let epsilon = params.real("epsilon")?.context("no `epsilon`")? as f32;
+    ensure!((epsilon - EPSILON).abs() < 1e-11, "`epsilon` must be {EPSILON:e}, the library's");
+    let x = case.inputs.get("x").context("the case has no input x")?;
+    bits::only_inputs(case, &["x", "weight", "bias"])?;
+    let [_, channels] = x.matrix()?;
+    let part = |name: &str, usual: f32| match case.inputs.get(name) {
+        Some(tensor) => {
+            ensure!(tensor.shape == [channels], "{name} has shape {:?}, [{channels}] needed", tensor.shape);
+            tensor.f32()
+        }
+        None => Ok(vec![usual; channels]),
+    };
+    let (weight, bias, x) = (part("weight", 1.0)?, part("bias", 0.0)?, x.f32()?);
+    let mut y = vec![0.0; x.len()];
+    LayerNorm::new(&weight, &bias)?.run(&x, &mut y)?;
+    Ok(Values::F32(y))
 }
 
 fn adalog_encode(case: &Case, params: &Params<'_>) -> Result<Vec<u16>> {

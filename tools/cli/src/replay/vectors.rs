@@ -8,8 +8,15 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub(super) schema: String,
+    /// For people.
+    #[serde(rename = "origin")]
+    _origin: Option<String>,
+    /// For people.
+    #[serde(rename = "license")]
+    _license: Option<String>,
     pub(super) cases: Vec<Case>,
 }
 
@@ -21,6 +28,9 @@ pub(super) struct Case {
     pub(super) inputs: BTreeMap<String, Tensor>,
     pub(super) outputs: BTreeMap<String, Tensor>,
     pub(super) tolerance: Tolerance,
+    /// What the format does not know.
+    #[serde(flatten)]
+    pub(super) unknown: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -71,11 +81,12 @@ impl Tensor {
             "i32" => integers(f64::from(i32::MIN), f64::from(i32::MAX)),
             // Beyond 2^53 a JSON number is no longer exact.
             "i64" => integers(-(2f64.powi(53)), 2f64.powi(53)),
-            "f32" => true,
+            "f32" => self.data.iter().all(|n| !n.0.is_finite() || (n.0 as f32).is_finite()),
             kind => bail!("element type {kind} is unknown"),
         };
         ensure!(fits, "an element is not of type {}", self.kind);
-        let elements: usize = self.shape.iter().product();
+        let elements = self.shape.iter().try_fold(1usize, |product, &axis| product.checked_mul(axis));
+        let elements = elements.with_context(|| format!("the shape {:?} has too many elements", self.shape))?;
         let want = if packed { elements.div_ceil(2) } else { elements };
         ensure!(self.data.len() == want, "{} elements, the shape {:?} needs {want}", self.data.len(), self.shape);
         Ok(())
@@ -133,7 +144,12 @@ impl Tensor {
     }
 }
 
-/// What an operator gave.
+/// What an operator gave, and its shape.
+pub(super) struct Output {
+    pub(super) values: Values,
+    pub(super) shape: Vec<usize>,
+}
+
 pub(super) enum Values {
     F32(Vec<f32>),
     I8(Vec<i8>),
@@ -142,6 +158,16 @@ pub(super) enum Values {
 }
 
 impl Values {
+    /// The format's name for the element type.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::F32(_) => "f32",
+            Self::I8(_) => "i8",
+            Self::I16(_) => "i16",
+            Self::U16(_) => "u16",
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Self::F32(v) => v.len(),

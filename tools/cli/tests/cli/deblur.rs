@@ -1,8 +1,10 @@
 //! `scrimp deblur` does what its options say.
 
 use image::{GrayImage, Luma, RgbImage};
-use scrimp::lmdvit::{Frame, LmdVit, Policy, Workspace};
+use scrimp::backend::Auto;
+use scrimp::lmdvit::{Frame, LmdVit, Policy, Stats, Tile, Tiles, Workspace};
 use scrimp_cli::blob::Bytes;
+use scrimp_cli::deblur::{Choice, Cut, deblur, deblur_in};
 
 use crate::{Folder, cells_model, model, scene};
 
@@ -29,6 +31,19 @@ fn library(
     let mut out = vec![0; photo.as_raw().len()];
     net.run(frame, previous, policy, &mut out, &mut work).expect("a run");
     (RgbImage::from_raw(photo.width(), photo.height(), out).expect("a picture"), map)
+}
+
+/// What the library counts for a photo in one piece.
+fn stats(blob: &[u8], photo: &RgbImage, policy: Policy<'_>) -> Stats {
+    let blob = Bytes::new(blob);
+    let net = LmdVit::new(&blob.model().expect("a model")).expect("a network");
+    let (width, height) = (photo.width() as usize, photo.height() as usize);
+    let frame = Frame::new(photo, width, height).expect("a frame");
+    let sizes = net.config().sizes(width, height).expect("sizes");
+    let (mut features, mut scratch) = (vec![0.0; sizes.features], vec![0.0; sizes.scratch]);
+    let mut cells = vec![0; sizes.cells];
+    let mut work = Workspace { features: &mut features, scratch: &mut scratch, cells: &mut cells };
+    net.run(frame, None, policy, &mut vec![0; photo.as_raw().len()], &mut work).expect("a run")
 }
 
 /// Cells of 8 pixels as a picture.
@@ -125,62 +140,201 @@ fn predictors_decide_too() {
     assert!(!run.stdout.contains("cells"), "predictors know no cells: {}", run.stdout);
     let net = Bytes::new(&blob);
     let net = LmdVit::new(&net.model().expect("a model")).expect("a network");
-    let result = scrimp_cli::deblur::deblur(&net, &photo, None, &scrimp_cli::deblur::Choice::Own).expect("a run");
+    let result = deblur(&net, &photo, None, &Choice::Own).expect("a run");
     assert!(folder.rgb("out.png") == result.rgb);
 }
 
+/// The largest difference of two pictures in the pixels that `counts`.
+fn worst(a: &RgbImage, b: &RgbImage, counts: impl Fn(u32, u32) -> bool) -> u8 {
+    let of = |(x, y, a): (u32, u32, &image::Rgb<u8>)| {
+        let differences = a.0.iter().zip(b.get_pixel(x, y).0).map(|(a, b)| a.abs_diff(b));
+        if counts(x, y) { differences.max().unwrap_or(0) } else { 0 }
+    };
+    a.enumerate_pixels().map(of).max().unwrap_or(0)
+}
+
+/// Seven kinds of surface side by side, so that the picture's left has nothing of its right.
+fn patchwork(width: u32, height: u32) -> RgbImage {
+    let noise = scene(width, height);
+    RgbImage::from_fn(width, height, |x, y| {
+        let wide = *noise.get_pixel(if (x + y) / 24 % 2 == 0 { x / 2 } else { width / 2 + x / 2 }, y);
+        if x.max(y) / 300 % 2 == 0 { wide } else { *noise.get_pixel(x / 8, y / 2) }
+    })
+}
+
+/// The smallest tiles that the shipped model's pictures may be cut into.
+fn small_tiles(cut: Cut, photo: &RgbImage) -> Vec<Tile> {
+    let (width, height) = (photo.width() as usize, photo.height() as usize);
+    let tiles: Vec<Tile> = Tiles::new(width, height, cut.unit + 2 * cut.overlap, cut.overlap).expect("tiles").collect();
+    assert!(tiles.len() > 1);
+    tiles
+}
+
 #[test]
-fn seams_of_tiles_do_not_show() {
-    let folder = Folder::new();
-    for (width, height) in [(600, 40), (40, 600)] {
-        let mut photo = scene(width, height);
-        image::imageops::overlay(&mut photo, &scene(width / 2, height), 0, 0);
-        folder.save("in.png", photo.clone());
-        folder.ok(&["deblur", "in.png", "out.png", "--policy", "none"]);
-        assert!(folder.rgb("out.png") == photo);
-
-        folder.ok(&["deblur", "in.png", "out.png", "--policy", "all"]);
-        let want = library(scrimp_cli::deblur::MODEL, &photo, None, Policy::All).0;
-        let out = folder.rgb("out.png");
-        let worst = out.as_raw().iter().zip(want.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
-        assert!(out != photo && worst <= Some(4), "{width} x {height}: {worst:?} grey levels");
-
-        // Cells on both sides of the seam, and only those.
-        let white = |x: u32, y: u32| (470..490).contains(&x.max(y)) && x.min(y) >= 16;
-        folder.save("want.png", GrayImage::from_fn(width, height, |x, y| Luma([255 * u8::from(white(x, y))])));
-        folder.ok(&["deblur", "in.png", "out.png", "--policy", "want.png", "--mask-out", "mask.png"]);
-        let (out, mask) = (folder.rgb("out.png"), grey(&folder, "mask.png"));
-        for (x, y, pixel) in mask.enumerate_pixels() {
-            let active = (464..496).contains(&x.max(y)) && x.min(y) >= 16;
-            assert_eq!(pixel.0[0], 255 * u8::from(active), "{x}, {y}");
-            assert!(active || out.get_pixel(x, y) == photo.get_pixel(x, y), "{x}, {y}");
+fn tiles_give_what_the_whole_picture_gives() {
+    let blob = Bytes::new(scrimp_cli::deblur::MODEL);
+    let net = LmdVit::new(&blob.model().expect("a model")).expect("a network");
+    let cut = Cut::new(net.config());
+    assert_eq!((cut.unit, cut.overlap), (64, 96));
+    for (width, height) in [(500, 40), (33, 420), (330, 270)] {
+        let photo = patchwork(width, height);
+        let tiles = small_tiles(cut, &photo);
+        // Where windows wrap round the picture's own ends, a tile has its other end, and nothing else would do.
+        let near = |at: u32, side: u32| side > 256 && (at < 96 || at + 96 >= side);
+        let inner = |x: u32, y: u32| !near(x, width) && !near(y, height);
+        for choice in [Choice::All, Choice::Own] {
+            let policy = if matches!(choice, Choice::All) { Policy::All } else { Policy::Own };
+            let (want, _) = library(scrimp_cli::deblur::MODEL, &photo, None, policy);
+            let got = deblur_in(&net, &photo, None, &choice, &tiles).expect("a run");
+            assert!(want != photo, "a poor test picture");
+            let (inside, ends) = (worst(&got.rgb, &want, inner), worst(&got.rgb, &want, |x, y| !inner(x, y)));
+            println!("{width} x {height}, {choice:?}: {inside} levels inside, {ends} at the ends");
+            assert!(inside <= 1, "{width} x {height}, {choice:?}: {inside} levels");
+            assert!(ends <= 8, "{width} x {height}, {choice:?}: {ends} levels");
         }
-        assert!(out != photo);
+    }
+}
+
+#[test]
+fn nothing_is_counted_twice() {
+    let blob = Bytes::new(scrimp_cli::deblur::MODEL);
+    let net = LmdVit::new(&blob.model().expect("a model")).expect("a network");
+    for (width, height) in [(500, 40), (33, 420), (330, 270)] {
+        let photo = patchwork(width, height);
+        let tiles = small_tiles(Cut::new(net.config()), &photo);
+        for (choice, policy) in [(Choice::Own, Policy::Own), (Choice::All, Policy::All), (Choice::None, Policy::None)] {
+            let got = deblur_in(&net, &photo, None, &choice, &tiles).expect("a run").stats;
+            let want = stats(scrimp_cli::deblur::MODEL, &photo, policy);
+            let counts = |s: Stats| (s.cells, s.active_cells, s.windows, s.active_windows);
+            assert_eq!(counts(got), counts(want), "{width} x {height}, {choice:?}");
+            assert!(got.macs() >= want.macs(), "overlaps are work");
+        }
+    }
+}
+
+/// A run in f32, every window active.
+fn floats(net: &LmdVit<'_>, photo: &RgbImage) -> Vec<f32> {
+    let (width, height) = (photo.width() as usize, photo.height() as usize);
+    let sizes = net.config().sizes(width, height).expect("sizes");
+    let (mut features, mut scratch) = (vec![0.0; sizes.features], vec![0.0; sizes.scratch]);
+    let mut cells = vec![0; sizes.cells];
+    let mut work = Workspace { features: &mut features, scratch: &mut scratch, cells: &mut cells };
+    let mut out = vec![0.0; photo.as_raw().len()];
+    let frame = Frame::new(photo, width, height).expect("a frame");
+    net.run_f32_on(Auto, frame, None, Policy::All, &mut out, &mut work, &mut ()).expect("a run");
+    out
+}
+
+/// Networks of every kind: strided and overlapping steps down, both skips, shifted windows and none.
+#[test]
+fn a_border_is_felt_as_far_as_the_reach_and_no_further() {
+    for name in ["mini", "mini_predictors", "cells", "odd", "paper"] {
+        let blob = model(name, |_| ());
+        let bytes = Bytes::new(&blob);
+        let net = LmdVit::new(&bytes.model().expect("a model")).expect(name);
+        let (unit, reach) = (net.config().unit() as u32, net.config().reach() as u32);
+        let margin = reach.next_multiple_of(unit);
+        let (start, length) = (margin, 3 * margin + unit);
+        let photo = patchwork(length + 2 * margin, unit);
+        let tile = image::imageops::crop_imm(&photo, start, 0, length, unit).to_image();
+        let (whole, part) = (floats(&net, &photo), floats(&net, &tile));
+        let mut furthest = 0;
+        for y in 0..unit {
+            for x in 0..length {
+                let value = |all: &[f32], x: u32, width: u32, c: u32| all[(3 * (y * width + x) + c) as usize];
+                let differs = (0..3).any(|c| {
+                    let (a, b) = (value(&whole, start + x, photo.width(), c), value(&part, x, length, c));
+                    (a - b).abs() > 1e-5
+                });
+                if differs {
+                    furthest = furthest.max(x.min(length - 1 - x) + 1);
+                }
+            }
+        }
+        println!("{name}: felt {furthest} pixels from the border, the reach is {reach}");
+        assert!(furthest <= reach, "{name}: {furthest} pixels from the border, the reach is {reach}");
+        assert!(2 * furthest > reach, "{name}: {furthest} pixels from the border, {reach} is too much");
+    }
+}
+
+/// At most a tenth more work where a tile may be large enough; of 1920x1080 pixels it is.
+#[test]
+fn tiles_cost_little() {
+    let blob = Bytes::new(scrimp_cli::deblur::MODEL);
+    let net = LmdVit::new(&blob.model().expect("a model")).expect("a network");
+    let cut = Cut::new(net.config());
+    for (width, height, most) in [
+        (1, 1, 10),
+        (560, 315, 10),
+        (640, 480, 10),
+        (1600, 1600, 11),
+        (1920, 1080, 11),
+        (1080, 1920, 11),
+        (3840, 2160, 12),
+        (6000, 4000, 13),
+        (65_535, 1000, 12),
+    ] {
+        let tiles = cut.tiles(width, height).expect("tiles");
+        let work: usize = tiles.iter().map(|tile| tile.width * tile.height).sum();
+        assert!(10 * work <= most * width * height, "{width} x {height}: {} tiles, {work}", tiles.len());
+        for tile in tiles {
+            assert!(tile.x % 64 == 0 && tile.y % 64 == 0 && tile.width <= 1600 && tile.height <= 1600, "{tile:?}");
+        }
+    }
+}
+
+#[test]
+fn cells_on_both_sides_of_a_seam() {
+    let blob = Bytes::new(scrimp_cli::deblur::MODEL);
+    let net = LmdVit::new(&blob.model().expect("a model")).expect("a network");
+    for (width, height) in [(500, 40), (40, 500)] {
+        let photo = patchwork(width, height);
+        let tiles = small_tiles(Cut::new(net.config()), &photo);
+        let run = |choice| deblur_in(&net, &photo, None, &choice, &tiles).expect("a run");
+        assert!(run(Choice::None).rgb == photo);
+        // What the first tile keeps ends at 160.
+        assert_eq!(tiles[0].keep_width.max(tiles[0].keep_height), 160);
+        let white = |x: u32, y: u32| (150..170).contains(&x.max(y)) && x.min(y) >= 16;
+        let result = run(Choice::Mask(GrayImage::from_fn(width, height, |x, y| Luma([255 * u8::from(white(x, y))]))));
+        for (x, y, pixel) in result.mask.enumerate_pixels() {
+            let active = (144..176).contains(&x.max(y)) && x.min(y) >= 16;
+            assert_eq!(pixel.0[0], 255 * u8::from(active), "{x}, {y}");
+            assert!(active || result.rgb.get_pixel(x, y) == photo.get_pixel(x, y), "{x}, {y}");
+        }
+        assert!(result.rgb != photo);
     }
 }
 
 #[test]
 fn active_cells_do_not_depend_on_tiles() {
-    let folder = Folder::new();
     for blob in [cells_model(), scrimp_cli::deblur::MODEL.to_vec()] {
-        folder.put("m.scrimp", &blob);
-        for (width, height) in [(1010, 40), (40, 601)] {
-            let noise = scene(width, height);
-            let photo = RgbImage::from_fn(width, height, |x, y| {
-                *noise.get_pixel(if (x + y) / 24 % 2 == 0 { x / 2 } else { width / 2 + x / 2 }, y)
-            });
-            let previous = image::imageops::flip_vertical(&photo);
-            folder.save("in.png", photo.clone());
-            folder.save("before.png", previous.clone());
-            let common = ["deblur", "in.png", "out.png", "--model", "m.scrimp", "--mask-out", "mask.png"];
-            folder.ok(&common);
-            let (_, map) = library(&blob, &photo, None, Policy::Own);
-            assert!(grey(&folder, "mask.png") == picture(&map.expect("cells"), width, height));
-            folder.ok(&[&common[..], &["--previous", "before.png"]].concat());
-            let (_, map) = library(&blob, &photo, Some(&previous), Policy::Own);
-            assert!(grey(&folder, "mask.png") == picture(&map.expect("cells"), width, height));
+        let bytes = Bytes::new(&blob);
+        let net = LmdVit::new(&bytes.model().expect("a model")).expect("a network");
+        for (width, height) in [(600, 40), (40, 401)] {
+            let photo = patchwork(width, height);
+            let before = image::imageops::flip_vertical(&photo);
+            let tiles = small_tiles(Cut::new(net.config()), &photo);
+            for previous in [None, Some(&before)] {
+                let got = deblur_in(&net, &photo, previous, &Choice::Own, &tiles).expect("a run").mask;
+                let (_, map) = library(&blob, &photo, previous, Policy::Own);
+                assert!(got == picture(&map.expect("cells"), width, height));
+            }
         }
     }
+}
+
+/// A photo that is cut: the command gives what the function does.
+#[test]
+fn a_long_photo_is_cut() {
+    let folder = Folder::new();
+    let photo = patchwork(2000, 24);
+    folder.save("in.png", photo.clone());
+    folder.ok(&["deblur", "in.png", "out.png"]);
+    let blob = Bytes::new(scrimp_cli::deblur::MODEL);
+    let net = LmdVit::new(&blob.model().expect("a model")).expect("a network");
+    assert!(Cut::new(net.config()).tiles(2000, 24).expect("tiles").len() > 1);
+    let want = deblur(&net, &photo, None, &Choice::Own).expect("a run").rgb;
+    assert!(folder.rgb("out.png") == want && want != photo);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use safetensors::tensor::{Dtype, TensorView};
 use scrimp::Rows;
+use scrimp_cli::dataset::{Dataset, Split};
 use scrimp_cli::encoder::{Dense, Hooks, Layer};
 use scrimp_cli::evaluate::Record;
 use scrimp_cli::pretrained::{Data, Pretrained};
@@ -389,10 +390,21 @@ fn bad_files_are_refused() {
     refused(&integers("calibration.lengths", 1, 60), &["calibration.tokens is too short"]);
     refused(&integers("texts.lengths", 0, 0), &["empty"]);
     refused(&integers("texts.fold", 2, 2), &["texts.fold"]);
-    for wrong in [0.01, f32::NAN] {
-        let change = move |tiny: &mut Tiny| tiny.floats.get_mut("reference.tokens").expect("a tensor").1[20] += wrong;
-        refused(&change, &["differ from Python's"]);
+    let adds = |name: &'static str, wrong: f32| {
+        move |tiny: &mut Tiny| tiny.floats.get_mut(name).expect("a tensor").1[20] += wrong
+    };
+    refused(&adds("reference.tokens", 0.01), &["differ from Python's"]);
+    for name in ["reference.tokens", "blocks.1.fc1.weight", "words", "probe.weight"] {
+        refused(&adds(name, f32::NAN), &[name, "not finite"]);
     }
+    let shaped = |name: &'static str, shape: &'static [usize]| {
+        move |tiny: &mut Tiny| tiny.floats.get_mut(name).expect("a tensor").0 = shape.to_vec()
+    };
+    refused(&shaped("blocks.0.fc1.weight", &[WIDTH, HIDDEN]), &["blocks.0.fc1.weight", "[8, 12]", "[12, 8]"]);
+    refused(&shaped("words", &[WIDTH, WORDS]), &["words", "[8, 7]"]);
+    refused(&shaped("position", &[WIDTH * 6]), &["position", "[48]"]);
+    refused(&shaped("probe.weight", &[2, WIDTH, 2]), &["probe.weight", "[2, 8, 2]"]);
+    refused(&shaped("probe.bias", &[4]), &["probe.bias"]);
 
     folder.put("tiny.safetensors", Tiny::new("texts").bytes());
     folder.refuses(&["evaluate", "tiny.safetensors", "--parts", "all-4"], &["all-B"]);
@@ -401,4 +413,24 @@ fn bad_files_are_refused() {
     folder.refuses(&["evaluate", "tiny.safetensors", "--test", "0"], &["nothing to test on"]);
     folder.put("out.json", "{}");
     folder.refuses(&["evaluate", "tiny.safetensors", "--json", "out.json"], &["out.json"]);
+}
+
+/// `cat a.gz b.gz` is a gzip file too, and means what `a` and `b` mean behind each other.
+#[test]
+fn a_data_set_of_several_gzip_members_is_read_whole() {
+    let folder = Folder::new();
+    let zipped = |parts: &[&[u8]]| -> Vec<u8> {
+        let member = |part: &&[u8]| {
+            let mut file = GzEncoder::new(Vec::new(), Compression::fast());
+            file.write_all(part).expect("memory");
+            file.finish().expect("memory")
+        };
+        parts.iter().flat_map(member).collect()
+    };
+    let (all, labels) = (pictures(5), [0, 1, 2, 3, 4]);
+    let (images, header) = (all.split_at(784 * 2 + 5), [0; 16]);
+    folder.put("t10k-images-idx3-ubyte.gz", zipped(&[&header, images.0, &[], images.1]));
+    folder.put("t10k-labels-idx1-ubyte.gz", zipped(&[&[&header[..8], &labels[..1]].concat(), &labels[1..]]));
+    let set = Dataset::load(folder.path(), Split::Test).expect("both parts");
+    assert_eq!((set.pictures, set.labels), (all, labels.to_vec()));
 }

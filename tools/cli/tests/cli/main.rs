@@ -1,10 +1,14 @@
 //! The built `scrimp` binary, run as a user runs it, in a folder of its own.
 
 mod calibrate;
+mod cases;
 mod convert;
 mod deblur;
 mod evaluate;
+mod jpeg_variants;
 mod models;
+#[cfg(unix)]
+mod output;
 mod pictures;
 mod quantize;
 mod refusals;

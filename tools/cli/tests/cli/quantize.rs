@@ -5,7 +5,8 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use scrimp::Rows;
 use scrimp::bits::{Weights, Width};
 use scrimp::nn::{LinearS8, QuantS8, Requant};
-use scrimp_cli::encoder::some_floats;
+use scrimp_cli::encoder::tensor;
+use scrimp_cli::quantize::integer::IntegerLayer;
 use scrimp_cli::quantize::layer::{Affine, Rule, Scale, Settings, Source, quantize};
 
 use crate::Folder;
@@ -33,27 +34,32 @@ fn noise(seed: u32, count: usize) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-fn file(tensors: &[(&str, Vec<f32>)]) -> Vec<u8> {
-    let bytes: Vec<Vec<u8>> = tensors.iter().map(|(_, v)| v.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
+fn file(tensors: &[(&str, &[usize], Vec<f32>)]) -> Vec<u8> {
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(|(.., v)| v.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
     let views = tensors
         .iter()
         .zip(&bytes)
-        .map(|((name, values), bytes)| (*name, TensorView::new(Dtype::F32, vec![values.len()], bytes).unwrap()));
+        .map(|((name, shape, _), bytes)| (*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap()));
     serialize(views, None).unwrap()
 }
 
 fn folder() -> Folder {
     let folder = Folder::new();
-    let weights = [
-        ("first.weight", noise(1, 24 * 16)),
-        ("first.bias", noise(2, 24)),
-        ("last.weight", noise(3, 4 * 24)),
-        ("last.bias", noise(4, 4)),
+    let weights: [(&str, &[usize], _); 4] = [
+        ("first.weight", &[24, 16], noise(1, 24 * 16)),
+        ("first.bias", &[24], noise(2, 24)),
+        // A convolution's.
+        ("last.weight", &[4, 6, 2, 2], noise(3, 4 * 24)),
+        ("last.bias", &[4], noise(4, 4)),
     ];
     folder.put("weights.safetensors", file(&weights));
-    folder.put("rows.safetensors", file(&[("first.x", noise(5, 100 * 16)), ("last.x", noise(6, 100 * 24))]));
+    folder.put("rows.safetensors", rows(noise(5, 100 * 16), &[100, 24], noise(6, 100 * 24)));
     folder.put("plan.toml", DESCRIPTION);
     folder
+}
+
+fn rows(first: Vec<f32>, shape: &[usize], last: Vec<f32>) -> Vec<u8> {
+    file(&[("first.x", &[first.len() / 16, 16], first), ("last.x", shape, last)])
 }
 
 const COMMAND: [&str; 5] = ["quantize", "weights.safetensors", "plan.toml", "rows.safetensors", "out.safetensors"];
@@ -71,7 +77,7 @@ fn writes_layers_that_run_at_every_width() {
     let ints = |name: &str| -> Vec<i32> {
         raw(name).chunks(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
     };
-    let single = |name: &str| some_floats(&out, name).unwrap()[0];
+    let single = |name: &str| tensor(&out, name).unwrap().1[0];
     let input = Affine { scale: single("first.input.scale"), zero: ints("first.input.zero")[0] };
     let output = Affine { scale: single("first.output.scale"), zero: ints("first.output.zero")[0] };
     let (high, low) = (raw("first.high"), raw("first.low"));
@@ -139,6 +145,19 @@ fn refuses_what_it_cannot_do() {
         ("pinned = true", "pinned = 1", "pinned"),
         ("rows = 3", "input = [0.0, 0]", "input must be"),
         ("rows = 3", "colour = 3", "colour"),
+        ("rows = 3", "input = [nan, 0]", "input must be"),
+        ("rows = 3", "input = [1e39, 0]", "input must be"),
+        ("rows = 3", "input = [0.1, 128]", "input must be"),
+        ("rows = 3", "rows = 0", "rows must be at least 1"),
+        ("rows = 3", "trace = nan", "first: trace"),
+        ("rows = 3", "trace = inf", "first: trace"),
+        ("rows = 3", "trace = -0.5", "first: trace"),
+        ("[8, 6, 4, 3, 2]", "[8]\nscale = { sigma = nan }", "sigma"),
+        ("[8, 6, 4, 3, 2]", "[8]\n[instructions]\n8 = nan", "[instructions]: 8"),
+        ("[8, 6, 4, 3, 2]", "[8]\n[instructions]\n8 = inf", "[instructions]: 8"),
+        ("[8, 6, 4, 3, 2]", "[8]\n[instructions]\n8 = 0.0", "[instructions]: 8"),
+        ("[8, 6, 4, 3, 2]", "[8]\n[instructions]\n8 = 1.0\n08 = 1.0", "08 is none"),
+        ("[8, 6, 4, 3, 2]", "[8]\n[instructions]\n8 = 1.0\n16 = 1.0", "16 is none"),
     ] {
         folder.put("plan.toml", DESCRIPTION.replace(from, to));
         let run = folder.run(&COMMAND);
@@ -147,9 +166,83 @@ fn refuses_what_it_cannot_do() {
         assert!(!folder.path().join("out.safetensors").exists(), "{to}");
     }
     folder.put("plan.toml", DESCRIPTION);
-    folder.put("rows.safetensors", file(&[("first.x", vec![f32::NAN; 16]), ("last.x", noise(6, 24))]));
-    let run = folder.run(&COMMAND);
-    assert!(run.stderr.contains("not finite"), "{}", run.stderr);
+    for (bytes, words) in [
+        (rows(vec![f32::NAN; 16], &[1, 24], noise(6, 24)), &["first.x", "not finite"][..]),
+        (rows(noise(5, 16), &[24, 1], noise(6, 24)), &["last.x", "[24, 1]"]),
+        (rows(noise(5, 16), &[1, 12], noise(6, 12)), &["last.x", "[1, 12]"]),
+        (rows(noise(5, 16), &[0, 24], Vec::new()), &["last"]),
+    ] {
+        folder.put("rows.safetensors", bytes);
+        folder.refuses(&COMMAND, words);
+    }
+    folder.put("rows.safetensors", rows(noise(5, 16), &[1, 24], noise(6, 24)));
+    folder.ok(&COMMAND);
+    let weights = |shape: &[usize], bias: &[usize], value: f32| {
+        let mut weight = noise(1, 24 * 16);
+        weight[77] = value;
+        let last: [(&str, &[usize], _); 2] =
+            [("last.weight", &[4, 24], noise(3, 96)), ("last.bias", &[4], noise(4, 4))];
+        let first = [("first.weight", shape, weight), ("first.bias", bias, noise(2, bias.iter().product()))];
+        file(&[&first[..], &last[..]].concat())
+    };
+    for (bytes, words) in [
+        (weights(&[24, 16], &[24], f32::NEG_INFINITY), &["first.weight", "not finite"][..]),
+        (weights(&[16, 24], &[24], 0.5), &["first.weight", "[16, 24]", "[24, "]),
+        (weights(&[384], &[24], 0.5), &["first.weight", "[384]"]),
+        (weights(&[24, 16], &[2, 12], 0.5), &["first.bias", "[2, 12]"]),
+        (weights(&[24, 16], &[16], 0.5), &["first.weight", "[24, 16]", "[16, "]),
+    ] {
+        folder.put("weights.safetensors", bytes);
+        std::fs::remove_file(folder.path().join("out.safetensors")).ok();
+        folder.refuses(&COMMAND, words);
+    }
+}
+
+/// Just what a file can hold, and one more.
+#[test]
+fn a_ladder_saves_at_most_what_the_file_holds() {
+    let folder = folder();
+    for (rows, good) in [(5_592_405i32, true), (5_592_406, false)] {
+        // 384 products a row, one instruction saved for each.
+        let plan = format!(
+            "kind = \"quantize\"\nwidths = [8, 4]\n[instructions]\n8 = 2.0\n4 = 1.0\n[[layer]]\nname = \"first\"\nrows = {rows}\n"
+        );
+        folder.put("plan.toml", plan);
+        if good {
+            folder.ok(&COMMAND);
+            let bytes = folder.get("out.safetensors");
+            let out = SafeTensors::deserialize(&bytes).unwrap();
+            let saved = out.tensor("ladder.saved").unwrap().data().to_vec();
+            assert_eq!(saved, (384 * rows).to_le_bytes());
+            std::fs::remove_file(folder.path().join("out.safetensors")).unwrap();
+        } else {
+            folder.refuses(&COMMAND, &["first", "2147483904", "2147483647"]);
+        }
+    }
+}
+
+/// Whatever a channel's weights are beside its bias, the layer is quantized and the bias is in the outputs.
+#[test]
+fn tiny_channels_of_any_size() {
+    for (weight, bias) in [(1e-7, 0.5), (1e-12, 3.0), (1e-30, -1.0), (1e-40, 1e6), (0.0, 2.0), (1e-6, 1e-6)] {
+        let weights: Vec<f32> = [vec![0.5, -0.25, 0.125], vec![weight, -weight, weight / 3.0]].concat();
+        let x = noise(9, 3 * 50);
+        let source = Source { weight: &weights, bias: &[0.1, bias], x: &x };
+        for better in [true, false] {
+            let layer = quantize(source, &settings(Rule::Round, Scale::Absmax, better), None).unwrap();
+            // The other channel is as it would be alone.
+            assert_eq!(layer.codes[0], if better { -128 } else { 119 });
+            let (input, output) = (layer.input, layer.output);
+            let integer = IntegerLayer::new(layer).unwrap();
+            for width in [Width::W8, Width::W4, Width::W2] {
+                let mut y = vec![0.0; 100];
+                integer.run(width, &x, &mut y, 50).unwrap();
+                for y in y.chunks(2) {
+                    assert!((y[1] - bias).abs() <= output.scale, "{weight}, {bias}, {width:?}: {}, {input:?}", y[1]);
+                }
+            }
+        }
+    }
 }
 
 fn settings(rule: Rule, scale: Scale, better: bool) -> Settings {

@@ -1,17 +1,23 @@
 //! Photos in and out: any PNG or JPEG becomes RGB bytes, upright.
 
-use std::io::Cursor;
+mod jpeg;
+mod png;
+
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use exif::{In, Tag};
 use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, GrayImage, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, RgbImage};
+use image::{ColorType, DynamicImage, GrayImage, ImageEncoder, ImageFormat, RgbImage};
 use scrimp::lmdvit::Frame;
 use scrimp::model::MAGIC;
 
 /// The most pixels a file may have.
 pub const MAX_PIXELS: u64 = 100_000_000;
+
+/// The most bytes of a colour profile that is kept; libpng's limit.
+pub const MAX_PROFILE: usize = 8 << 20;
 
 /// A photo.
 #[derive(Clone, Debug)]
@@ -22,8 +28,34 @@ pub struct Picture {
     pub alpha: Option<GrayImage>,
     /// What its colours mean, if the file says so.
     pub icc_profile: Option<Vec<u8>>,
+    /// What its colours mean as whole chunks of a PNG file (gAMA, cHRM, sRGB, cICP).
+    pub colour_chunks: Vec<u8>,
     /// What of the file does not survive, in words.
     pub notes: Vec<&'static str>,
+}
+
+/// What is in a file, not turned yet.
+struct Contents {
+    image: DynamicImage,
+    exif: Option<Vec<u8>>,
+    profile: Profile,
+    /// Chunks of PNG that say how colours are meant.
+    colour: Vec<u8>,
+    notes: Vec<&'static str>,
+}
+
+/// What a file says its colours are.
+enum Profile {
+    None,
+    Whole(Vec<u8>),
+    Damaged,
+    TooLarge,
+}
+
+impl Profile {
+    fn of(bytes: Vec<u8>) -> Self {
+        if bytes.len() > MAX_PROFILE { Self::TooLarge } else { Self::Whole(bytes) }
+    }
 }
 
 impl Picture {
@@ -38,44 +70,69 @@ impl Picture {
     fn decode(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).context("cannot read the file")?;
         ensure!(!bytes.starts_with(&MAGIC), "this is a scrimp model, not a picture");
-        let format = match image::guess_format(&bytes) {
-            Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg)) => format,
+        let Contents { mut image, exif, profile, colour, mut notes } = match image::guess_format(&bytes) {
+            Ok(ImageFormat::Png) => png::decode(&bytes)?,
+            Ok(ImageFormat::Jpeg) => jpeg::decode(&bytes)?,
             Ok(other) => bail!("this is a {} file, only PNG and JPEG are read", format!("{other:?}").to_uppercase()),
             Err(_) => bail!("this is neither a PNG nor a JPEG file"),
         };
-        match format {
-            ImageFormat::Png => check_png(&bytes)?,
-            _ => check_jpeg(&bytes)?,
-        }
-        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-        let mut limits = image::Limits::default();
-        limits.max_alloc = Some(MAX_PIXELS * 16);
-        reader.limits(limits);
-        let mut decoder = reader.into_decoder()?;
-        let mut notes = Vec::new();
-        let color = decoder.color_type();
+        let color = image.color();
         if matches!(color, ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16) {
             notes.push("16 bits a channel become 8");
         }
         if !color.has_color() {
             notes.push("grey becomes RGB");
         }
-        let orientation = decoder.orientation()?;
+        let orientation = exif.as_deref().map_or(Orientation::NoTransforms, orientation);
         if orientation != Orientation::NoTransforms {
             notes.push("turned upright as its EXIF data say");
         }
-        if decoder.exif_metadata()?.is_some() {
+        if exif.is_some() {
             notes.push("its EXIF data are not kept");
         }
-        // The profile of a grey picture does not fit an RGB one.
-        let icc_profile = decoder.icc_profile()?.filter(|_| color.has_color());
-        let mut image = DynamicImage::from_decoder(decoder)?;
+        let icc_profile = match profile {
+            Profile::None => None,
+            // The profile of a grey picture does not fit an RGB one.
+            Profile::Whole(profile) if !color.has_color() || is_grey(&profile) => {
+                notes.push("its colour profile is for grey levels and not kept");
+                None
+            }
+            Profile::Whole(profile) => Some(profile),
+            Profile::Damaged => {
+                notes.push("its colour profile is damaged and not kept");
+                None
+            }
+            Profile::TooLarge => {
+                notes.push("its colour profile is larger than 8 MiB and not kept");
+                None
+            }
+        };
         image.apply_orientation(orientation);
         let alpha = color.has_alpha().then(|| {
             let rgba = image.to_rgba8();
             GrayImage::from_fn(rgba.width(), rgba.height(), |x, y| image::Luma([rgba.get_pixel(x, y).0[3]]))
         });
-        Ok(Self { rgb: image.into_rgb8(), alpha, icc_profile, notes })
+        Ok(Self { rgb: image.into_rgb8(), alpha, icc_profile, colour_chunks: colour, notes })
+    }
+
+    /// What a file of this format cannot hold of the picture, in words.
+    #[must_use]
+    pub fn lost_in(&self, format: ImageFormat) -> Vec<&'static str> {
+        let mut lost = Vec::new();
+        if format != ImageFormat::Jpeg {
+            return lost;
+        }
+        if self.alpha.is_some() {
+            lost.push("JPEG has no alpha channel, it is dropped");
+        }
+        let says = |kind: &[u8]| png::kinds(&self.colour_chunks).any(|there| there == kind);
+        // sRGB is what a JPEG file without a word about it is taken for.
+        if says(b"cICP") || !says(b"sRGB") && (says(b"gAMA") || says(b"cHRM")) {
+            lost.push(
+                "JPEG has no place for what the PNG file says about its colours (gAMA, cHRM, cICP), it is dropped",
+            );
+        }
+        lost
     }
 
     /// The file for `path`, PNG or JPEG by its ending; nothing is written.
@@ -94,8 +151,22 @@ impl Picture {
             }
             _ => self.rgb.clone().into(),
         };
-        encode(&image, format, self.icc_profile.as_deref())
+        let file = encode(&image, format, self.icc_profile.as_deref())?;
+        Ok(if format == ImageFormat::Png { png::with_chunks(&file, &self.colour_chunks) } else { file })
     }
+}
+
+/// How the camera was held: by the first picture's directory, whatever type of number it is stored as.
+fn orientation(exif: &[u8]) -> Orientation {
+    let read = exif::Reader::new().read_raw(exif.to_vec()).ok();
+    let value = read.and_then(|read| read.get_field(Tag::Orientation, In::PRIMARY)?.value.get_uint(0));
+    let turned = value.and_then(|value| Orientation::from_exif(u8::try_from(value).ok()?));
+    turned.unwrap_or(Orientation::NoTransforms)
+}
+
+/// Whether a colour profile says that it is for grey levels.
+fn is_grey(profile: &[u8]) -> bool {
+    profile.get(16..20) == Some(b"GRAY")
 }
 
 /// Refuses what cannot be a picture for us by its size, before anything is decoded.
@@ -109,36 +180,6 @@ fn check_size(width: usize, height: usize) -> Result<()> {
     let side = Frame::MAX_SIDE;
     ensure!(width <= side && height <= side, "{width} x {height} pixels: no side may be longer than {side}");
     Ok(())
-}
-
-fn check_png(bytes: &[u8]) -> Result<()> {
-    let number = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?) as usize);
-    match (bytes.get(12..16), number(16), number(20)) {
-        (Some(b"IHDR"), Some(width), Some(height)) => check_size(width, height),
-        _ => bail!("the PNG header is damaged"),
-    }
-}
-
-/// Walks over the segments: the decoder converts CMYK without a word, and fills up a truncated file with grey.
-fn check_jpeg(bytes: &[u8]) -> Result<()> {
-    let mut rest = bytes;
-    loop {
-        // Markers only: neither stuffed bytes, restarts, fill bytes nor the start of the image.
-        let marker = |pair: &[u8]| pair[0] == 0xFF && !matches!(pair[1], 0 | 1 | 0xD0..=0xD8 | 0xFF);
-        let at = rest.windows(2).position(marker).context("the JPEG file is truncated")?;
-        let (kind, segment) = (rest[at + 1], &rest[at + 2..]);
-        if kind == 0xD9 {
-            return Ok(());
-        }
-        let number = |at: usize| segment.get(at..at + 2).map(|b| usize::from(b[0]) << 8 | usize::from(b[1]));
-        let length = number(0).context("the JPEG file is truncated")?;
-        if matches!(kind, 0xC0..=0xCF) && !matches!(kind, 0xC4 | 0xC8 | 0xCC) {
-            let (height, width) = number(3).zip(number(5)).context("the JPEG file is truncated")?;
-            check_size(width, height)?;
-            ensure!(segment.get(7) != Some(&4), "the picture is CMYK; convert it to RGB first");
-        }
-        rest = segment.get(length..).context("the JPEG file is truncated")?;
-    }
 }
 
 /// PNG or JPEG, by the ending of the name.
