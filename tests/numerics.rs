@@ -221,7 +221,7 @@ fn softmax_q<D: Dispatch, X: Logit + TryFrom<i64>, Y: Probability + Default + In
             let (mut state, mut other) = (OnlineQ::new(&softmax), OnlineQ::new(&softmax));
             state.push(back);
             other.push(front);
-            state.merge(&other);
+            state.merge(&other).unwrap();
             state.write(&x, &mut y).unwrap();
             digests[2].add(y.iter().copied());
             stable.run_on(d, &x, &mut y, n).unwrap();
