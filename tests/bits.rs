@@ -523,8 +523,9 @@ fn what_is_wrong_is_refused() {
     assert_eq!(layer.finish(&[0; 3], &mut y, 2).err(), length(Arg::Sums, 4, 3));
     assert_eq!(y, [9; 4]);
     layer.run(&[], &mut [], 0).unwrap();
-    let long = vec![0; 32_769];
-    let deep = Weights::raw8(&long, Rows::one(32_769).unwrap()).unwrap();
+    const DEPTH: usize = (1 << 20) + 1;
+    let long = vec![0; DEPTH];
+    let deep = Weights::raw8(&long, Rows::one(DEPTH).unwrap()).unwrap();
     assert!(matches!(LinearS8::new(deep, &widths, QuantS8::PLAIN).err(), Some(Error::TooLarge { .. })));
 
     for (lhs, rhs, error) in [

@@ -12,8 +12,10 @@ pub(super) const fn high(a: i32, b: i32) -> i32 {
 /// A shift to the right by 0 to 31, to nearest, ties away from zero.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RoundingShift {
-    by: u32,
-    half: i32,
+    /// All but the last bit, so that half a step can be added without an overflow.
+    before: u32,
+    /// The last bit: 1, or 0 if nothing is shifted.
+    last: u32,
     /// All ones if anything is shifted out: below zero a tie then goes downwards.
     sign: i32,
 }
@@ -22,13 +24,15 @@ impl RoundingShift {
     #[inline(always)]
     pub(super) const fn new(by: u32) -> Self {
         let by = by & 31;
-        Self { by, half: (1u32 << by >> 1) as i32, sign: if by == 0 { 0 } else { -1 } }
+        let is_shift = if by == 0 { 0 } else { 1 };
+        Self { before: by - is_shift, last: is_shift, sign: -(is_shift as i32) }
     }
 
     /// For `|x|` up to 2^30.
     #[inline(always)]
     pub(super) const fn of(self, x: i32) -> i32 {
-        x.wrapping_add(self.half).wrapping_add(x >> 31 & self.sign) >> self.by
+        let doubled = x.wrapping_add(x >> 31 & self.sign) >> self.before;
+        doubled.wrapping_add(self.last as i32) >> self.last
     }
 }
 

@@ -377,9 +377,11 @@ impl Sigmoid {
         if y.zero_point != fixed.zero_point {
             return Err(Error::Config { what: Rule::ZeroPoint });
         }
-        let Some(multiplier) = Multiplier::from_real(x.scale as f64 * (1u32 << 27) as f64) else {
-            // From 16 on, where every code but 0 is an end.
-            return Ok(Self { zero_point: x.zero_point, multiplier: Multiplier::ZERO, radius: 0 });
+        let real = x.scale as f64 * (1u32 << 27) as f64;
+        let multiplier = match Multiplier::from_real(real) {
+            Some(multiplier) if real < (1u32 << 30) as f64 => multiplier,
+            // From a scale of 8 on TFLite's radius is 0, and every code is an end.
+            _ => return Ok(Self { zero_point: x.zero_point, multiplier: Multiplier::ZERO, radius: 0 }),
         };
         if multiplier.shift < 0 {
             return Err(Error::Config { what: Rule::Scale });
@@ -463,7 +465,7 @@ impl Real {
         Some(match self {
             Self::Gelu => 0.5 * x * constant::erfc((x * -core::f32::consts::FRAC_1_SQRT_2) as f64) as f32,
             Self::GeluTanh => {
-                const ROOT_OF_TWO_OVER_PI: f32 = 0.797_884_56;
+                const ROOT_OF_TWO_OVER_PI: f32 = 0.797_884_6;
                 let argument = ROOT_OF_TWO_OVER_PI * (x + 0.044_715 * x * x * x);
                 0.5 * x * (1.0 + constant::tanh(argument as f64) as f32)
             }

@@ -1,4 +1,4 @@
-// error[E0599]: no method named `layer`
+// error[E0624]: method `layer` is private
 fn look(linear: &scrimp::nn::LinearS8<'_>) {
     let _ = linear.layer();
 }

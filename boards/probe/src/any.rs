@@ -111,7 +111,7 @@ mod sweep {
 
         /// A field or an element: every second one is another.
         fn part(self) -> Self {
-            if noise() % 2 == 0 { self.other() } else { self }
+            if noise().is_multiple_of(2) { self.other() } else { self }
         }
     }
 
@@ -240,7 +240,7 @@ mod sweep {
 
     /// A value that may be another.
     pub(crate) fn any<T: Vary>(given: T) -> T {
-        black_box(if noise() % 8 == 0 { given.other() } else { given })
+        black_box(if noise().is_multiple_of(8) { given.other() } else { given })
     }
 
     /// Any numbers.
@@ -250,14 +250,14 @@ mod sweep {
 
     /// A slice that may be too short.
     pub(crate) fn slice<T>(of: &[T]) -> &[T] {
-        let len = if noise() % 8 == 0 { below(of.len() + 1) } else { of.len() };
+        let len = if noise().is_multiple_of(8) { below(of.len() + 1) } else { of.len() };
         &of[..len]
     }
 
     /// A slice of any numbers that may be too short.
     pub(crate) fn slice_mut<T: Vary>(of: &mut [T]) -> &mut [T] {
         of.iter_mut().for_each(|v| *v = v.part());
-        let len = if noise() % 8 == 0 { below(of.len() + 1) } else { of.len() };
+        let len = if noise().is_multiple_of(8) { below(of.len() + 1) } else { of.len() };
         &mut of[..len]
     }
 }

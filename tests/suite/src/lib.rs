@@ -38,8 +38,11 @@ pub struct Case<'a> {
     pub backend: &'static str,
     /// Bytes of RAM that it needs at least, all of it stack; boards check that this is enough.
     pub ram: usize,
-    check: Option<&'a dyn Fn(Seen<'_>) -> Result<(), Failure>>,
+    check: Option<&'a Run<'a>>,
 }
+
+/// What runs a case.
+type Run<'a> = dyn Fn(Seen<'_>) -> Result<(), Failure> + 'a;
 
 /// Who sees the numbers of a checksum.
 type Seen<'a> = Option<&'a mut dyn FnMut(&Value)>;

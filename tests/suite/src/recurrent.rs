@@ -134,7 +134,8 @@ pub(crate) fn lstm<D: Dispatch>(d: D) -> Result<(), Failure> {
     let (mut want_h, mut want_c) = (h, c);
     // 2^-30 by the scales of the cell and of the hidden state.
     let to_cell = Multiplier { mantissa: 1 << 30, shift: -18 };
-    let to_hidden = Multiplier::from_real(f64::from(1.0 / 1024.0f32).powi(3) / f64::from(1.0 / 100.0f32));
+    let unit = f64::from(1.0 / 1024.0f32);
+    let to_hidden = Multiplier::from_real(unit * unit * unit / f64::from(1.0 / 100.0f32));
     let Some(to_hidden) = to_hidden else { return Err(Failure::new("no multiplier")) };
     for (steps, first) in [(STEPS, 0), (1, 40)] {
         let x: [i8; STEPS * INPUTS] = core::array::from_fn(|i| noise(first + 3 * i));

@@ -178,7 +178,7 @@ impl Text<'_> {
                 let Ok((scale, zero_point)) = tensor.quantization() else { continue };
                 let name = if ids.len() == 1 { kind.to_owned() } else { format!("{kind}_{k}") };
                 let _ = writeln!(self.out, "/// What the codes of {} stand for.", described(graph, id));
-                self.out += "#[allow(dead_code)]\n";
+                self.out += "#[allow(dead_code, reason = \"not everybody needs it\")]\n";
                 let before = format!("pub const {name}: scrimp::Quantization =");
                 let value = format!("scrimp::Quantization::new({scale:?}, {zero_point})");
                 self.out += &statement(&self.imports.shorten(&before), &self.imports.shorten(&value), 0);
@@ -206,7 +206,7 @@ impl Text<'_> {
             results.join(", "),
         ));
         self.raw(&format!(
-            "#[allow(dead_code)]\nimpl {name}<'static> {{\n    \
+            "#[allow(dead_code, reason = \"not everybody needs it\")]\nimpl {name}<'static> {{\n    \
              /// The model in memory of its own, for the first one who asks.\n    #[must_use]\n    \
              pub fn take() -> Option<Self> {{\n        \
              static MEMORY: scrimp::model::Once<Memory> = scrimp::model::Once::new(Memory::new());\n        \
@@ -227,7 +227,7 @@ impl Text<'_> {
         let tuple = |names: &[String]| {
             if let [one] = names { one.clone() } else { format!("({})", names.join(", ")) }
         };
-        let _ = writeln!(self.out, "#[allow(dead_code)]\nimpl<'a> {name}<'a> {{");
+        let _ = writeln!(self.out, "#[allow(dead_code, reason = \"not everybody needs it\")]\nimpl<'a> {name}<'a> {{");
         let has_state = !reset.is_empty();
         let (new_docs, new_body) = if has_state {
             (

@@ -453,12 +453,12 @@ pub(crate) fn reverse(cx: &Cx<'_>) -> Result<Lowered> {
 
 pub(crate) fn space_to_depth(cx: &Cx<'_>, block: i32) -> Result<Lowered> {
     let of = Builder::new(cx, "BLOCKS", 0)?;
-    blocks(cx, of, block, |shape, block| Move::space_to_depth(shape, block))
+    blocks(cx, of, block, Move::space_to_depth)
 }
 
 pub(crate) fn depth_to_space(cx: &Cx<'_>, block: i32) -> Result<Lowered> {
     let of = Builder::new(cx, "BLOCKS", 0)?;
-    blocks(cx, of, block, |shape, block| Move::depth_to_space(shape, block))
+    blocks(cx, of, block, Move::depth_to_space)
 }
 
 fn blocks(
