@@ -89,7 +89,7 @@ impl AttentionAdaLog {
             return Err(Error::Config { what: Rule::Scale });
         }
         let Some(factor) = Multiplier::from_real(real) else { return Err(Error::Config { what: Rule::Scale }) };
-        if factor.mantissa == 0 || factor.shift > 8 || (matches!(form, CodeForm::Normalized) && factor.shift > -1) {
+        if factor.mantissa == 0 || factor.shift > 9 || (matches!(form, CodeForm::Normalized) && factor.shift > -1) {
             return Err(Error::Config { what: Rule::Scale });
         }
         let step = match codes.factor() {

@@ -64,7 +64,7 @@ impl FixedProbability for U0F32 {
 /// let x = [1.0, 0.0].map(I8F8::from_num);
 /// let mut y = [U0F16::ZERO; 2];
 /// softmax_q::<I8F8, U0F16>(&x, &mut y, Rows::one(2)?)?;
-/// assert!(y[0].to_num::<f64>() - 0.731_058_579 < 1.0 / 65_536.0);
+/// assert!((y[0].to_num::<f64>() - 0.731_058_579).abs() < 1.0 / 65_536.0);
 /// # Ok::<(), scrimp::Error>(())
 /// ```
 /// Other formats do not compile:

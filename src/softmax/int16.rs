@@ -46,7 +46,8 @@ impl SoftmaxS16 {
     /// For logits in units of `scale`, multiplied by `beta`.
     ///
     /// # Errors
-    /// `Error::Config` unless `scale * beta` is positive and below 2^30 * 10/65535.
+    /// `Error::Config` unless `scale * beta` is positive and below 2^31 * 10/65535. The upper half of that range counts
+    /// as its middle, as in TFLite.
     pub const fn new(scale: f64, beta: f64) -> Result<Self, Error> {
         match Multiplier::from_real(scale * beta / (10.0 / 65_535.0)) {
             Some(Multiplier { mantissa, shift }) => Self::from_multiplier(mantissa, shift),
