@@ -30,11 +30,12 @@ fn wide(x: &[f32]) -> Vec<f64> {
 
 #[track_caller]
 fn check(what: &str, y: &[f32], want: &[f64]) {
-    assert_eq!(y.len(), want.len());
+    let n = want.len();
+    assert_eq!(y.len(), n);
     for (i, (&y, &want)) in y.iter().zip(want).enumerate() {
         let error = (f64::from(y) - want).abs();
         let allowed = BOUND * want + TINY;
-        assert!(error <= allowed, "{what} of {}: [{i}] is {y:e} instead of {want:e}", want.len());
+        assert!(error <= allowed, "{what} of {n}: [{i}] is {y:e} instead of {want:e}");
     }
 }
 

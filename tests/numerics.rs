@@ -21,7 +21,60 @@ use scrimp::softmax::two_pass_q_on;
 use scrimp::{LogSoftmaxS8, OnlineQ, Rows, SoftmaxQ, SoftmaxS8, SoftmaxS16, StablemaxQ, StablemaxS8};
 
 /// What each kernel gives.
-const DIGESTS: [(&str, u64); 0] = [];
+const DIGESTS: [(&str, u64); 52] = [
+    ("LogitCodes::anchored", 0x0C22_5B6D_4C92_4117),
+    ("LogitCodes::with_thresholds", 0x0C22_5B6D_4C92_4117),
+    ("LogitCodes::normalized", 0xA545_2C05_C5D4_92F2),
+    ("LogitCodes::run_s8", 0xFF43_5234_4AB0_0F10),
+    ("CodeProduct::run", 0x5D23_AC46_D7C3_373E),
+    ("CodeProduct::sums", 0xDAD5_9E94_0532_0482),
+    ("attend_adalog", 0xB39C_F25D_9C3B_D247),
+    ("CodeLinear::run", 0xB30F_E62A_8BA8_5257),
+    ("exp_on_negative_values", 0x8434_CF1A_8242_FFA9),
+    ("one_over_one_plus_x", 0xE4B6_69C9_7D00_06B2),
+    ("reciprocal", 0x6E71_49F6_2948_9CD0),
+    ("rounded_reciprocal", 0x7F96_B93E_4427_66E4),
+    ("double_round and nest", 0x127B_CBE8_AB0E_535F),
+    ("Multiplier::from_real", 0xA00A_CF95_C628_3A51),
+    ("LinearS8::run", 0xC766_F644_0A77_E862),
+    ("LinearS16::run", 0x9F54_069D_5F8E_7E88),
+    ("BatchMatMulS8::run", 0x685B_255B_E3EB_A046),
+    ("BatchMatMulS16::run", 0xEAC7_3D89_FE89_A773),
+    ("SoftmaxS8::run", 0x18B4_0015_87D6_A86F),
+    ("SoftmaxS8::run_s16", 0xB80D_EB88_687D_572E),
+    ("LogSoftmaxS8::run", 0xD175_87DA_E312_3933),
+    ("StablemaxS8::run", 0x7B42_5306_2291_2E04),
+    ("StablemaxS8::run_s16", 0xB2AB_3D2D_7065_03E6),
+    ("SoftmaxS16::run", 0x0947_60B3_CABE_6AA3),
+    ("SoftmaxQ::run of i8 to u8", 0x71EF_9673_B343_F3CE),
+    ("two_pass_q of i8 to u8", 0xD794_7E4B_D5F4_58F3),
+    ("OnlineQ::write of i8 to u8", 0xD794_7E4B_D5F4_58F3),
+    ("StablemaxQ::run of i8 to u8", 0x5250_2EE7_F008_08D3),
+    ("SoftmaxQ::run of i8 to u16", 0x0D43_4525_546F_E4E5),
+    ("two_pass_q of i8 to u16", 0x9FB1_F9CB_9A57_1579),
+    ("OnlineQ::write of i8 to u16", 0x9FB1_F9CB_9A57_1579),
+    ("StablemaxQ::run of i8 to u16", 0x8458_7ACF_A652_6669),
+    ("SoftmaxQ::run of i16 to u16", 0x3FCA_9EE4_7A6A_2769),
+    ("two_pass_q of i16 to u16", 0x0F1A_C1C4_814C_A486),
+    ("OnlineQ::write of i16 to u16", 0x0F1A_C1C4_814C_A486),
+    ("StablemaxQ::run of i16 to u16", 0x50FA_5514_2A41_1AD8),
+    ("SoftmaxQ::run of i16 to u32", 0x3157_38AA_DED5_00B9),
+    ("two_pass_q of i16 to u32", 0x27BF_75FA_0864_279D),
+    ("OnlineQ::write of i16 to u32", 0x27BF_75FA_0864_279D),
+    ("StablemaxQ::run of i16 to u32", 0x7448_9C69_A49A_D22F),
+    ("SoftmaxQ::run of i32 to u8", 0xD2AB_C296_D53D_02B8),
+    ("two_pass_q of i32 to u8", 0x9FEA_8D9C_FEBB_6F3F),
+    ("OnlineQ::write of i32 to u8", 0x9FEA_8D9C_FEBB_6F3F),
+    ("StablemaxQ::run of i32 to u8", 0xB602_3926_DA01_888E),
+    ("SoftmaxQ::run of i32 to u32", 0x214F_4842_693B_381C),
+    ("two_pass_q of i32 to u32", 0x89C8_DDD0_5487_0FEE),
+    ("OnlineQ::write of i32 to u32", 0x89C8_DDD0_5487_0FEE),
+    ("StablemaxQ::run of i32 to u32", 0xDE6C_DC06_51C3_F465),
+    ("AdaLog", 0x8524_692A_2BE4_85A1),
+    ("AdaLog's codecs", 0xD21A_6646_6455_6A25),
+    ("Log2 and LogSqrt2", 0xF982_59E4_7903_380B),
+    ("Uniform", 0xD4D4_5949_AF4C_E43D),
+];
 
 /// FNV-1a.
 #[derive(Clone, Copy)]
@@ -156,7 +209,7 @@ fn functions_of_integers() {
     let mut digest = Digest::new();
     for e in -700..620 {
         for f in [1.0, 1.1, 1.3, 1.999_999_999_8, 1.999_999_999_9] {
-            if let Some(Multiplier { mantissa, shift }) = Multiplier::from_real(f * 2f64.powf(f64::from(e) / 20.0)) {
+            if let Some(Multiplier { mantissa, shift }) = Multiplier::from_real(f * libm::exp2(f64::from(e) / 20.0)) {
                 digest.add([mantissa, shift]);
             }
         }
