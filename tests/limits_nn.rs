@@ -17,20 +17,17 @@ const fn too_large(what: Arg, max: usize, got: usize) -> Error {
     Error::TooLarge { what, max, got }
 }
 
-/// Most inputs of a layer.
-const LIMIT: usize = 1 << 20;
-
 fn one(cols: usize) -> Rows {
     Rows::one(cols).unwrap()
 }
 
-/// A layer of two outputs whose sums are as large as they get within a zero point of 8 bits, in each format.
+/// A layer of two outputs, one of whose sums is as large as it gets within zero points of 8 bits: it wraps around.
 #[test]
 fn depth_of_linear_s8() {
-    const MOST: usize = 1 << 15;
+    const MOST: usize = 1 << 20;
     let quant = QuantS8 { input_offset: 128, filter_offset: 128, ..QuantS8::PLAIN };
     let by = Multiplier { mantissa: 1 << 30, shift: -24 };
-    for depth in [MOST, LIMIT + 1] {
+    for depth in [MOST, MOST + 1] {
         let shape = Rows::new(2, depth).unwrap();
         let mut codes = vec![127i8; 2 * depth];
         codes[depth..].fill(-128);
@@ -41,14 +38,13 @@ fn depth_of_linear_s8() {
         let widths = [(Width::W8, requant)];
         let layer = LinearS8::new(weights, &widths, quant);
         if depth > MOST {
-            assert_eq!(layer.map(drop), Err(too_large(Arg::Depth, LIMIT, depth)));
+            assert_eq!(layer.map(drop), Err(too_large(Arg::Depth, MOST, depth)));
             continue;
         }
         let layer = layer.unwrap();
-        // 32,768 times 255 * 255: 2^31 less 2 %.
-        let sum = MOST as i64 * 255 * 255;
-        assert!(sum < 1 << 31);
-        let want = [requantize(sum as i32, by, Rounding::Double) as i8, 0];
+        let sum = (MOST as i64 * 255 * 255) as i32; // -535,822,336
+        let want = [requantize(sum, by, Rounding::Double) as i8, 0];
+        assert_eq!(want[0], -16);
         macro_rules! on {
             ($name:ident, $token:expr) => {
                 if let Some(token) = $token {
@@ -92,23 +88,24 @@ fn depth_of_linear_s16() {
 
 #[test]
 fn depth_of_batch_products() {
-    const MOST: usize = 1 << 15;
+    const MOST: usize = 1 << 20;
     let shape = |depth| BatchShape::new([1, 1, 1, depth], [1, 1, depth, 1], false, false);
-    assert!(shape(LIMIT).is_ok());
-    assert_eq!(shape(LIMIT + 1), Err(too_large(Arg::Depth, LIMIT, LIMIT + 1)));
+    assert_eq!(shape(MOST + 1), Err(too_large(Arg::Depth, MOST, MOST + 1)));
     assert_eq!(shape(0), Err(Error::Empty { what: Arg::Depth }));
     let shape = shape(MOST).unwrap();
     let by = Multiplier { mantissa: 1 << 30, shift: -24 };
     let product = BatchMatMulS8::new(by, [-127, 128], 0).unwrap();
     let mut y = [9];
     product.run(&vec![-128; MOST], &vec![127; MOST], &mut y, &shape).unwrap();
-    assert_eq!(y, [requantize(-(MOST as i32) * 255 * 255, by, Rounding::Double) as i8]);
-    let by = Multiplier { mantissa: 1 << 30, shift: -30 };
+    let sum = (-(MOST as i64) * 255 * 255) as i32; // wraps around
+    assert_eq!(y, [requantize(sum, by, Rounding::Double) as i8]);
+    let by = Multiplier { mantissa: 1 << 30, shift: -31 };
     let mut y = [9];
     let product = BatchMatMulS16::new(by, i16::MIN, i16::MAX).unwrap();
     product.run(&vec![i16::MIN; MOST], &vec![i16::MIN; MOST], &mut y, &shape).unwrap();
-    assert_eq!(y, [requantize_s64(1 << 45, by) as i16]);
-    assert_eq!(y, [16_384]);
+    let sum = 1i64 << 50; // 18 bits beyond a result of 32
+    assert_eq!(y, [requantize_s64(sum, by).clamp(-32_768, 32_767) as i16]);
+    assert_eq!(y, [i16::MAX]);
 }
 
 #[test]

@@ -260,10 +260,11 @@ fn refusals_of_products_and_svdf() {
     for bad in [Multiplier { mantissa: i32::MIN, shift: 0 }, Multiplier { shift: 31, ..ONE }] {
         assert_eq!(FoldedS8::new(weights, &[0; 3], bad).unwrap_err(), scale);
     }
-    let deep = vec![0i8; 32_769];
-    assert!(FoldedS8::new(Weights::s8(&deep[1..], shape(1, 32_768)).unwrap(), &[0], ONE).is_ok());
-    let too_deep = FoldedS8::new(Weights::s8(&deep, shape(1, 32_769)).unwrap(), &[0], ONE);
-    assert_eq!(too_deep.unwrap_err(), Error::TooLarge { what: Arg::Depth, max: 32_768, got: 32_769 });
+    const MOST: usize = 1 << 20;
+    let deep = vec![0i8; MOST + 1];
+    assert!(FoldedS8::new(Weights::s8(&deep[1..], shape(1, MOST)).unwrap(), &[0], ONE).is_ok());
+    let too_deep = FoldedS8::new(Weights::s8(&deep, shape(1, MOST + 1)).unwrap(), &[0], ONE);
+    assert_eq!(too_deep.unwrap_err(), Error::TooLarge { what: Arg::Depth, max: MOST, got: MOST + 1 });
 
     let feature = FoldedS8::new(weights, &[0; 3], ONE).unwrap();
     let output = SvdfOutput { bias: &[], multiplier: ONE, zero_point: 0 };

@@ -126,6 +126,9 @@ mod tests {
     use super::{erfc, exp, ln, sqrt, tanh};
 
     fn compare(name: &str, at: f64, got: f64, want: f64, bound: f64) {
+        if got.to_bits() == want.to_bits() {
+            return; // also two infinities
+        }
         let error = (got - want).abs() / want.abs().max(f64::MIN_POSITIVE);
         assert!(error < bound, "{name}({at}) = {got:e}, {want:e} by libm");
     }

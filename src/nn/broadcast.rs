@@ -194,7 +194,6 @@ const fn from_end(shape: &[usize], k: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{Broadcast, Error};
-    use std::vec;
 
     #[test]
     fn axes_that_behave_alike_are_one() {
@@ -203,14 +202,17 @@ mod tests {
             let used = shape.extents.iter().rposition(|&extent| extent > 1).map_or(1, |last| last + 1);
             (shape.extents[..used].to_vec(), shape.first, shape.second)
         };
-        assert_eq!(loops(&[2, 3, 4], &[2, 3, 4]), (vec![24], 1, 1));
-        assert_eq!(loops(&[2, 1, 3, 4], &[]), (vec![24], 1, 0));
-        assert_eq!(loops(&[1], &[7, 3]), (vec![21], 0, 1));
-        assert_eq!(loops(&[2, 3, 4], &[4]), (vec![4, 6], 3, 1));
-        assert_eq!(loops(&[2, 3, 4], &[2, 3, 1]), (vec![4, 6], 3, 2));
-        assert_eq!(loops(&[4, 1], &[1, 5]), (vec![5, 4], 2, 1));
-        assert_eq!(loops(&[], &[]), (vec![1], 1, 1));
-        assert_eq!(loops(&[2, 1, 2, 1, 2, 1], &[1, 3, 1, 3, 1, 3]), (vec![3, 2, 3, 2, 3, 2], 0b10_1010, 0b01_0101));
+        assert_eq!(loops(&[2, 3, 4], &[2, 3, 4]), ([24].to_vec(), 1, 1));
+        assert_eq!(loops(&[2, 1, 3, 4], &[]), ([24].to_vec(), 1, 0));
+        assert_eq!(loops(&[1], &[7, 3]), ([21].to_vec(), 0, 1));
+        assert_eq!(loops(&[2, 3, 4], &[4]), ([4, 6].to_vec(), 3, 1));
+        assert_eq!(loops(&[2, 3, 4], &[2, 3, 1]), ([4, 6].to_vec(), 3, 2));
+        assert_eq!(loops(&[4, 1], &[1, 5]), ([5, 4].to_vec(), 2, 1));
+        assert_eq!(loops(&[], &[]), ([1].to_vec(), 1, 1));
+        assert_eq!(
+            loops(&[2, 1, 2, 1, 2, 1], &[1, 3, 1, 3, 1, 3]),
+            ([3, 2, 3, 2, 3, 2].to_vec(), 0b10_1010, 0b01_0101)
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub(crate) fn calls() {
     black_box(Multiplier::of_scales_f32(any(0.1), any(0.2), any(0.3)));
     let tensor = Quantization::new(any(0.1), any(3));
     black_box(Quantization::dequantize(tensor, any(7)));
+    black_box(Quantization::quantize_s8(tensor, any(0.5)));
     black_box((Quantization::has_usable_scale(tensor), Quantization::fits_s8(tensor), Quantization::fits_s16(tensor)));
     black_box(exp_on_negative_values(any(-5)));
     black_box(one_over_one_plus_x(any(5)));
