@@ -93,10 +93,11 @@ fn softmax<D: Dispatch>(d: D, backend: &str) {
             softmax_f32_in_place_on(d, &mut in_place, rows).unwrap();
             check(&format!("{backend}: softmax in place"), &in_place, &want);
             if kind == 0 {
-                // Two passes from there on, and not before.
+                // Two passes from there on.
                 two_pass_f32_on(d, x, &mut in_place, rows).unwrap();
                 let is_two_pass = same(&in_place, &room[3..n + 3]);
-                assert_eq!(is_two_pass, n >= switch_over(backend), "{backend}: two passes at {n}");
+                // Below it the bytes may happen to be the same.
+                assert!(is_two_pass || n < switch_over(backend), "{backend}: not two passes at {n}");
             }
         }
     }

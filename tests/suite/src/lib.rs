@@ -118,10 +118,10 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
         visit(&Case { name, backend, ram, check });
     };
     if part::FIXED {
-        summed("softmax_s16", 5 * KIB, softmax_q::s16);
-        summed("softmax_q", 5 * KIB, softmax_q::q);
-        summed("two_pass_q", 5 * KIB, softmax_q::two_pass);
-        summed("stablemax_q", 5 * KIB, softmax_q::stable);
+        summed("softmax_s16", 6 * KIB, softmax_q::s16);
+        summed("softmax_q", 6 * KIB, softmax_q::q);
+        summed("two_pass_q", 6 * KIB, softmax_q::two_pass);
+        summed("stablemax_q", 6 * KIB, softmax_q::stable);
     }
     if part::QUANT {
         summed("adalog_codes", 4 * KIB, adalog::codes);
