@@ -118,14 +118,14 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
         visit(&Case { name, backend, ram, check });
     };
     if part::FIXED {
-        summed("softmax_s16", 6 * KIB, softmax_q::s16);
-        summed("softmax_q", 6 * KIB, softmax_q::q);
-        summed("two_pass_q", 6 * KIB, softmax_q::two_pass);
-        summed("stablemax_q", 6 * KIB, softmax_q::stable);
+        summed("softmax_s16", 9 * KIB, softmax_q::s16);
+        summed("softmax_q", 9 * KIB, softmax_q::q);
+        summed("two_pass_q", 9 * KIB, softmax_q::two_pass);
+        summed("stablemax_q", 9 * KIB, softmax_q::stable);
     }
     if part::QUANT {
-        summed("adalog_codes", 4 * KIB, adalog::codes);
-        summed("adalog_gelu", 4 * KIB, adalog::gelu);
+        summed("adalog_codes", 7 * KIB, adalog::codes);
+        summed("adalog_gelu", 7 * KIB, adalog::gelu);
         summed("attend_adalog", 14 * KIB, adalog::attention);
     }
     let mut case = |name, ram, check: Check<D>| {
@@ -148,38 +148,38 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
         case("stablemax_cross_entropy", 4 * KIB, Once(stablemax::training));
     }
     if part::FIXED {
-        case("softmax_s8", 6 * KIB, At(softmax_s8::softmax));
-        case("softmax_s8_s16", 6 * KIB, At(softmax_s8::softmax_s16));
-        case("log_softmax_s8", 6 * KIB, At(softmax_s8::log_softmax));
-        case("stablemax_s8", 6 * KIB, At(softmax_s8::stablemax));
+        case("softmax_s8", 9 * KIB, At(softmax_s8::softmax));
+        case("softmax_s8_s16", 9 * KIB, At(softmax_s8::softmax_s16));
+        case("log_softmax_s8", 9 * KIB, At(softmax_s8::log_softmax));
+        case("stablemax_s8", 9 * KIB, At(softmax_s8::stablemax));
     }
     if part::QUANT {
-        case("adalog_codes_rows", 4 * KIB, At(adalog::rows_of_codes));
+        case("adalog_codes_rows", 7 * KIB, At(adalog::rows_of_codes));
         case("adalog_product", 14 * KIB, At(adalog::product));
         case("attend_adalog_whole", 25 * KIB, At(adalog::whole_heads));
     }
     if part::BITS {
-        case("linear_s8", 7 * KIB, At(bits::linear));
+        case("linear_s8", 10 * KIB, At(bits::linear));
         case("linear_s8_wide", 80 * KIB, At(bits::linear_wide));
-        case("linear_s16", 6 * KIB, At(bits::linear_s16));
-        case("batch_matmul_s8", 4 * KIB, At(bits::batch_matmul));
+        case("linear_s16", 8 * KIB, At(bits::linear_s16));
+        case("batch_matmul_s8", 6 * KIB, At(bits::batch_matmul));
     }
     if part::MOVES {
-        case("move", 6 * KIB, Once(moves::moves));
-        case("resize", 6 * KIB, Once(moves::resize));
-        case("svdf", 4 * KIB, Once(recurrent::svdf));
-        case("lstm_s8", 8 * KIB, Once(recurrent::lstm));
+        case("move", 8 * KIB, Once(moves::moves));
+        case("resize", 8 * KIB, Once(moves::resize));
+        case("svdf", 7 * KIB, Once(recurrent::svdf));
+        case("lstm_s8", 9 * KIB, Once(recurrent::lstm));
     }
     if part::ELEMENTWISE {
-        case("add_s8", 4 * KIB, Once(elementwise::add));
-        case("mul_s8", 4 * KIB, Once(elementwise::mul));
-        case("min_max_s8", 4 * KIB, Once(elementwise::min_max));
-        case("table_s8", 4 * KIB, Once(elementwise::tables));
-        case("rescale", 4 * KIB, Once(elementwise::conversions));
-        case("mean_s8", 4 * KIB, Once(elementwise::reductions));
+        case("add_s8", 7 * KIB, Once(elementwise::add));
+        case("mul_s8", 7 * KIB, Once(elementwise::mul));
+        case("min_max_s8", 7 * KIB, Once(elementwise::min_max));
+        case("table_s8", 7 * KIB, Once(elementwise::tables));
+        case("rescale", 7 * KIB, Once(elementwise::conversions));
+        case("mean_s8", 7 * KIB, Once(elementwise::reductions));
     }
     if part::NN {
-        case("linear", 8 * KIB, Once(nn::linear));
+        case("linear", 11 * KIB, Once(nn::linear));
         case("layer_norm", 5 * KIB, Once(nn::layer_norm));
         case("gelu_f32_in_place", 5 * KIB, Once(nn::gelu));
         case("lmdvit", 26 * KIB, Once(lmdvit::mini));
