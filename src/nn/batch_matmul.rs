@@ -6,6 +6,7 @@
 //! Both matrices come with every call, so nothing is packed. Columns go sixteen at a time where the right matrix is stored
 //! as it is, one at a time where it is stored transposed, which makes each product one of two rows.
 
+use super::at_least_one;
 use super::requant::{MOST_DEPTH, QuantS8, is_usable};
 use crate::backend::{Auto, Backend, Dispatch, Kernel};
 use crate::error::{Arg, Error, Rule, length};
@@ -105,7 +106,7 @@ impl BatchShape {
         let Self { lhs, rhs, rows, depth, cols, .. } = self;
         match (product(lhs, rows, depth), product(rhs, depth, cols), product(self.batches(), rows, cols)) {
             (Some(_), Some(_), Some(_)) => Ok(self),
-            _ => Err(Error::TooLarge { what: Arg::Rows, max: usize::MAX / depth, got: rows }),
+            _ => Err(Error::TooLarge { what: Arg::Rows, max: usize::MAX / at_least_one(depth), got: rows }),
         }
     }
 

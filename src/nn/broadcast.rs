@@ -62,7 +62,10 @@ impl Broadcast {
                     shape.second |= b << used;
                     used += 1;
                 }
-                shape.extents[used - 1] *= extent as u32;
+                // At most one for each axis: the test keeps a bounds check out.
+                if used >= 1 && used <= AXES {
+                    shape.extents[used - 1] *= extent as u32;
+                }
             }
             k += 1;
         }
@@ -187,8 +190,9 @@ impl RowsOfPairs {
     }
 }
 
-const fn from_end(shape: &[usize], k: usize) -> usize {
-    if k < shape.len() { shape[shape.len() - 1 - k] } else { 1 }
+const fn from_end(axes: &[usize], k: usize) -> usize {
+    let at = axes.len().wrapping_sub(k).wrapping_sub(1);
+    if at < axes.len() { axes[at] } else { 1 }
 }
 
 #[cfg(test)]

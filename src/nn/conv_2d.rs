@@ -7,6 +7,7 @@
 //! kernel: where patches lie in one piece nothing is copied, otherwise a few at a time are gathered into the scratch. What
 //! lies beyond the edges counts as 0, whose code is the input's zero point: so a patch is padded with that.
 
+use super::at_least_one;
 use super::element::RowLayer;
 use super::linear_s8::LinearS8;
 use super::linear_s16::{LinearS16, RequantS16};
@@ -52,11 +53,11 @@ impl Plan {
         let (outputs, depth) = (weights.shape().rows(), weights.shape().cols());
         let (taps, channels) = (window.taps(), window.input().channels());
         // The channels that an output sees.
-        let seen = depth / taps;
+        let seen = depth / at_least_one(taps);
         if seen * taps != depth || seen == 0 {
             return Err(Error::Length { what: Arg::Depth, want: taps.saturating_mul(channels), got: depth });
         }
-        let groups = channels / seen;
+        let groups = channels / at_least_one(seen);
         if groups * seen != channels || !outputs.is_multiple_of(groups) {
             return Err(Error::Config { what: Rule::Groups });
         }
@@ -75,7 +76,7 @@ impl Plan {
             Way::Gathered(1)
         } else {
             let [height, width] = window.output_size();
-            let patches = SMALL / depth;
+            let patches = SMALL / at_least_one(depth);
             let patches = if patches < PATCHES { patches } else { PATCHES };
             let pixels = height.saturating_mul(width);
             Way::Gathered(if pixels < patches { pixels } else { patches })

@@ -7,6 +7,7 @@
 //! output pixel. The input's zero point is folded into the bias; for a tap outside, whose input counts as 0 and so has the
 //! zero point as its code, the product with that is added.
 
+use super::at_least_one;
 use super::element::{Blocks, LANES, Rule};
 use super::linear_s16::RequantS16;
 use super::requant::{MOST_DEPTH, QuantS8, Requant};
@@ -31,7 +32,7 @@ impl Plan {
             return Err(Error::TooLarge { what: Arg::Kernel, max: MOST_DEPTH, got: window.taps() });
         }
         let channels = window.input().channels();
-        let multiplier = outputs / channels;
+        let multiplier = outputs / at_least_one(channels);
         if multiplier == 0 || multiplier * channels != outputs {
             return Err(Error::Config { what: Broken::Groups });
         }

@@ -81,6 +81,11 @@ pub use table_s16::TableS16;
 pub use transpose_conv_2d::{TransposeConv2dS8, TransposeConv2dS16, TransposeShape2d};
 pub use window::Window2d;
 
+/// A divisor that cannot be zero, where it never is: so that no panic is linked for it.
+pub(crate) const fn at_least_one(n: usize) -> usize {
+    if n == 0 { 1 } else { n }
+}
+
 /// Copies as many elements as both have; unlike `copy_from_slice` it cannot panic.
 #[inline(always)]
 pub(crate) fn copy<T: Copy>(from: &[T], to: &mut [T]) {

@@ -2,6 +2,7 @@
 
 use core::marker::PhantomData;
 
+use super::at_least_one;
 use super::code::{Activated, Code, check, for_activated};
 use crate::backend::{Auto, Backend, Dispatch, Kernel};
 use crate::error::{Arg, Error, Rule, length};
@@ -69,7 +70,10 @@ impl Reduction {
                     of.stays |= stays << used;
                     used += 1;
                 }
-                of.extents[used - 1] *= extent as u32;
+                // At most one for each axis: the test keeps a bounds check out.
+                if used >= 1 && used <= AXES {
+                    of.extents[used - 1] *= extent as u32;
+                }
             }
         }
         Ok(of)
@@ -262,7 +266,7 @@ impl<T: Activated> Mean<T> {
         match Self::sum(shape, x, y) {
             Ok(mut of) => {
                 let Multiplier { mantissa, shift } = of.multiplier;
-                let terms = shape.terms();
+                let terms = at_least_one(shape.terms());
                 // The largest shift that keeps 31 bits of the mantissa, unless the multiplier is then too small for one.
                 let log2 = terms.ilog2() as i32;
                 let by = if log2 < 31 + shift { log2 } else { 31 + shift };

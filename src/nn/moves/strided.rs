@@ -1,5 +1,6 @@
 //! A copy in several axes, each with a step of its own in the input and in the output.
 
+use super::super::at_least_one;
 use super::{MoveElement, copy};
 use crate::error::{Arg, Error, length};
 
@@ -324,8 +325,12 @@ impl Move<4> {
         }
         let piece = block * channels;
         let axes = [
-            MoveAxis { count: batch * (height / block), x: (block * width * channels) as isize, y: width * piece },
-            MoveAxis { count: width / block, x: piece as isize, y: block * piece },
+            MoveAxis {
+                count: batch * (height / at_least_one(block)),
+                x: (block * width * channels) as isize,
+                y: width * piece,
+            },
+            MoveAxis { count: width / at_least_one(block), x: piece as isize, y: block * piece },
             MoveAxis { count: block, x: (width * channels) as isize, y: piece },
             MoveAxis::ONE,
         ];
@@ -349,7 +354,7 @@ impl Move<4> {
         if !channels.is_multiple_of(square) {
             return Err(Error::Stride { what: Arg::Cells, min: square, got: channels });
         }
-        let piece = channels / block;
+        let piece = channels / at_least_one(block);
         let axes = [
             MoveAxis { count: batch * height, x: (width * channels) as isize, y: width * channels },
             MoveAxis { count: block, x: piece as isize, y: width * piece },

@@ -52,7 +52,16 @@ pub(crate) fn gate(board: &Board) -> Result<()> {
 /// Prints each place where the library's code calls a panic.
 pub(crate) fn explain(board: &Board) -> Result<()> {
     let mut cargo = link_only(board, "rustc")?;
-    cargo.args(["-p", "scrimp-probe", "--features", "explain", "--", "-Clink-arg=--emit-relocs"]);
+    cargo.args([
+        "-p",
+        "scrimp-probe",
+        "--bin",
+        "scrimp-probe",
+        "--features",
+        "explain",
+        "--",
+        "-Clink-arg=--emit-relocs",
+    ]);
     process::run(&format!("link the probe with its panics for {}", board.name), &mut cargo, LONG)?.check()?;
     let program = board.keep("scrimp-probe", "")?;
     let places = places(&program)?;
