@@ -21,7 +21,7 @@ fn one(cols: usize) -> Rows {
 }
 
 /// A row at the limit is computed, one beyond is refused and `y` untouched.
-fn columns<X: Copy, Y: Copy + PartialEq + std::fmt::Debug>(
+fn columns<X: Copy, Y: Copy + PartialEq + core::fmt::Debug>(
     x: X,
     old: Y,
     want: Y,

@@ -93,7 +93,7 @@ struct Pairs<T> {
     want: Vec<T>,
 }
 
-impl<T: Copy + TryFrom<i64> + Into<i64> + PartialEq + std::fmt::Debug> Pairs<T> {
+impl<T: Copy + TryFrom<i64> + Into<i64> + PartialEq + core::fmt::Debug> Pairs<T> {
     fn new(a: &[usize], b: &[usize], bits: u32, seed: u64, pair: impl Fn(i64, i64) -> i64) -> Self {
         let shape = Broadcast::new(a, b).unwrap();
         let mut noise = Noise(seed | 1);
@@ -466,7 +466,7 @@ proptest! {
 }
 
 fn gelu(x: f32) -> f32 {
-    0.5 * x * libm_erfc(f64::from(x * -std::f32::consts::FRAC_1_SQRT_2)) as f32
+    0.5 * x * libm_erfc(f64::from(x * -core::f32::consts::FRAC_1_SQRT_2)) as f32
 }
 
 fn gelu_tanh(x: f32) -> f32 {
@@ -482,7 +482,7 @@ fn libm_erfc(x: f64) -> f64 {
     let (n, h) = (2000, 7.0 / 2000.0);
     let f = |i: usize| (-(2.0 * x + i as f64 * h) * (i as f64 * h)).exp();
     let inner: f64 = (1..n).map(|i| if i % 2 == 1 { 4.0 * f(i) } else { 2.0 * f(i) }).sum();
-    (f(0) + inner + f(n)) * h / 3.0 * 2.0 / std::f64::consts::PI.sqrt() * (-x * x).exp()
+    (f(0) + inner + f(n)) * h / 3.0 * 2.0 / core::f64::consts::PI.sqrt() * (-x * x).exp()
 }
 
 /// What is refused, and that nothing is touched then.

@@ -24,7 +24,7 @@ impl Noise {
     }
 
     fn shape<const N: usize>(&mut self, most: usize) -> [usize; N] {
-        std::array::from_fn(|_| self.of(1, most))
+        core::array::from_fn(|_| self.of(1, most))
     }
 }
 
@@ -35,7 +35,7 @@ fn painted(n: usize) -> Vec<i16> {
 
 /// Runs it on elements of every size, and compares with what the numbers of the elements say.
 fn check<const N: usize>(moved: &Move<N>, elements: usize, want: &[i16], context: &str) {
-    fn one<const N: usize, T: MoveElement + PartialEq + std::fmt::Debug>(
+    fn one<const N: usize, T: MoveElement + PartialEq + core::fmt::Debug>(
         moved: &Move<N>,
         elements: usize,
         want: &[i16],
@@ -91,8 +91,8 @@ fn random_places<const N: usize>(noise: &mut Noise) {
     for _ in 0..60 {
         let shape: [usize; N] = noise.shape(5);
         let around: Vec<[usize; 2]> = (0..N).map(|_| [noise.of(0, 2), noise.of(0, 2)]).collect();
-        let whole = std::array::from_fn(|k| around[k][0] + shape[k] + around[k][1]);
-        let moved = Move::place(shape, whole, std::array::from_fn(|k| around[k][0])).unwrap();
+        let whole = core::array::from_fn(|k| around[k][0] + shape[k] + around[k][1]);
+        let moved = Move::place(shape, whole, core::array::from_fn(|k| around[k][0])).unwrap();
         // Without a value the rest stays as it was, here -1.
         let want = moves::pad(&painted(elements(&shape)), &shape, &around, -1);
         check(&moved, elements(&shape), &want, &format!("{shape:?} {around:?}"));
@@ -236,8 +236,8 @@ fn moves_at_their_limits_and_beyond() {
     }
     // Eight axes that cannot be joined, and nine.
     let apart = |k: usize| axis(2, 3isize.pow(k as u32), 3usize.pow(8 - k as u32));
-    let eight: [MoveAxis; MOST_AXES] = std::array::from_fn(apart);
-    let nine: [MoveAxis; MOST_AXES + 1] = std::array::from_fn(apart);
+    let eight: [MoveAxis; MOST_AXES] = core::array::from_fn(apart);
+    let nine: [MoveAxis; MOST_AXES + 1] = core::array::from_fn(apart);
     assert!(Move::new(eight, 1, [0, 99_999], [0, 99_999]).is_ok());
     assert_eq!(Move::new(nine, 1, [0, 99_999], [0, 99_999]).unwrap_err(), too_large(Arg::Rows, 8, 9));
 
@@ -300,11 +300,11 @@ fn mirrored_edges() {
     for mirror in [Mirror::Reflect, Mirror::Symmetric] {
         for _ in 0..150 {
             let shape: [usize; 4] = noise.shape(5);
-            let around: [[usize; 2]; 4] = std::array::from_fn(|k| {
+            let around: [[usize; 2]; 4] = core::array::from_fn(|k| {
                 let most = if mirror == Mirror::Reflect { shape[k] - 1 } else { shape[k] };
                 [0, 1].map(|_| if noise.of(0, 2) == 0 { most } else { noise.of(0, most) })
             });
-            let axes: [MirrorAxis; 4] = std::array::from_fn(|k| {
+            let axes: [MirrorAxis; 4] = core::array::from_fn(|k| {
                 let [before, after] = around[k];
                 MirrorAxis { count: shape[k], before, after }
             });

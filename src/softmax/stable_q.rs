@@ -95,7 +95,9 @@ impl<X: Logit, Y: Probability> RowOf<X, Y> for StablemaxQ {
         let shift = (80 - Y::BITS).wrapping_sub(zeros);
         // Beyond 63 nothing would be left of a product, and nothing is left at 63 of one that is not at the top. No `if`: LLVM 22
         // (rustc 1.95 to 1.97) loses the bound of `if shift > 63 { 63 } else { shift.max(1) }` at opt-levels 1, s and z.
-        let (shift, lost) = (shift.min(63).max(1), shift.saturating_sub(63));
+        let lost = shift.saturating_sub(63);
+        let most = shift.min(63);
+        let shift = most.max(1);
         row.map(|x| {
             let product = ((s.of(x.widen()) >> 14) * r).wrapping_shr(lost);
             Y::saturate(product.wrapping_add(1 << (shift - 1)) >> shift)
