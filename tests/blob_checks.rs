@@ -242,7 +242,7 @@ fn sections() {
         refused(Check::Section, at, |b| b.put(length_of(section), u32::MAX));
         refused(Check::Section, at, |b| b.put(offset_of(section), END as u32 + 16));
         refused(Check::Section, at, |b| {
-            b.put(offset_of(section), u32::MAX & !15);
+            b.put(offset_of(section), !15u32);
             b.put(length_of(section), u32::MAX);
         });
     }
@@ -395,7 +395,7 @@ fn data() {
     // Where it still fits, and beyond.
     taken(|b| b.put(DATA_AT, 16));
     refused(Check::Data, TENS, |b| b.put(DATA_AT, 32));
-    refused(Check::Data, TENS, |b| b.put(DATA_AT, u32::MAX & !15));
+    refused(Check::Data, TENS, |b| b.put(DATA_AT, !15u32));
     let ends_at = |b: &mut Blob, rows: u32| {
         b.put(DATA_AT, 16);
         b.put(SHAPE, rows);

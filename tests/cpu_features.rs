@@ -111,9 +111,12 @@ fn what_is_enabled_is_what_was_detected() {
     }
 }
 
+/// Whether the CPU has all of these features.
+type Has = Box<dyn Fn(&[&str]) -> bool>;
+
 #[test]
 fn tokens_are_those_of_this_cpu() {
-    let has: Box<dyn Fn(&[&str]) -> bool> = if cfg!(feature = "std") {
+    let has: Has = if cfg!(feature = "std") {
         let Ok(text) = fs::read_to_string("/proc/cpuinfo") else { return eprintln!("skipped: no /proc/cpuinfo") };
         let line = text.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
         // Linux writes a few of them with an underscore.

@@ -105,7 +105,7 @@ fn depth_of_batch_products() {
     product.run(&vec![i16::MIN; MOST], &vec![i16::MIN; MOST], &mut y, &shape).unwrap();
     let sum = 1i64 << 50; // 18 bits beyond a result of 32
     assert_eq!(y, [requantize_s64(sum, by).clamp(-32_768, 32_767) as i16]);
-    assert_eq!(y, [i16::MAX]);
+    assert_eq!(y, [0]); // all of it is beyond 32 bits
 }
 
 #[test]

@@ -470,7 +470,7 @@ fn gelu(x: f32) -> f32 {
 }
 
 fn gelu_tanh(x: f32) -> f32 {
-    0.5 * x * (1.0 + f64::from(0.797_884_56f32 * (x + 0.044_715 * x * x * x)).tanh() as f32)
+    0.5 * x * (1.0 + f64::from(0.797_884_6_f32 * (x + 0.044_715 * x * x * x)).tanh() as f32)
 }
 
 /// `erfc` by the trapezoidal rule, which is good to the last bits for such a function: `∫ e^(-x² - 2xt - t²) dt` from 0 on.

@@ -4,9 +4,9 @@
 //! The calls are those of `boards/probe`, and `tests/probe_coverage.rs` sees to it that none is missing. The same runs on boards,
 //! where `usize` has 32 bits (`cargo xtask test "overflow checks"`).
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 const ITERATIONS: u32 = 4000;
 
