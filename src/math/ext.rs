@@ -78,7 +78,7 @@ const LOWEST: f32 = -2.5e6;
 /// `e^x` as `(m, n)`.
 ///
 /// # Accuracy
-/// `m 2^n` is within 2 ULP of `e^x` while `|n| <= 131072` (370 where [`Arith::fma`] rounds twice); below -2.5e6 it is some
+/// `m 2^n` is within 2 ULP of `e^x` while `|n| <= 131072` (370 where `fma` rounds twice); below -2.5e6 it is some
 /// number that small, NaN and `+inf` give NaN for `m`.
 #[inline(always)]
 #[must_use]
