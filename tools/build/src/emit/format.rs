@@ -152,14 +152,14 @@ fn broken_items(open: char, items: &[Expr], indent: usize, in_macro: bool) -> St
     if let (Some(lines), '[') = (lines, open)
         && lines.iter().all(|line| line.len() <= SHORT)
     {
-        return filled(&lines, &inner, comma) + &outer;
+        return filled(&lines, &inner, comma, WIDTH) + &outer;
     }
     let items: Vec<String> = items.iter().map(|item| inner.clone() + &item.fitted(indent + 4, 0, in_macro)).collect();
     format!("\n{}{comma}\n{outer}", items.join(",\n"))
 }
 
 /// Short elements, as many in a line as fit.
-fn filled(items: &[String], indent: &str, comma: &str) -> String {
+fn filled(items: &[String], indent: &str, comma: &str, width: usize) -> String {
     let mut text = String::from("\n");
     let mut line = indent.to_owned();
     for (i, item) in items.iter().enumerate() {
@@ -167,7 +167,7 @@ fn filled(items: &[String], indent: &str, comma: &str) -> String {
         let item = format!("{item}{}", if is_last { comma } else { "," });
         if line.trim_start().is_empty() {
             line += &item;
-        } else if line.len() + 1 + item.len() <= WIDTH {
+        } else if line.len() + 1 + item.len() <= width {
             line += &format!(" {item}");
         } else {
             text += &format!("{line}\n");
@@ -194,7 +194,7 @@ pub(super) fn import(module: &str, names: &[String]) -> String {
     if line.len() <= WIDTH + 1 {
         return line;
     }
-    format!("use {module}::{{{}}};\n", filled(names, "    ", ","))
+    format!("use {module}::{{{}}};\n", filled(names, "    ", ",", WIDTH - 1))
 }
 
 /// Orders names as `rustfmt` does: digits by their number, `_` before letters.
