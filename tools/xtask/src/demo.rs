@@ -37,6 +37,9 @@ const RECORD: &str = "tests/expected/demo.json";
 /// Options of the demo.
 #[derive(Args, Default)]
 pub(crate) struct Options {
+    /// Leave the network from a .tflite file out
+    #[arg(long)]
+    pub(crate) only_deblur: bool,
     /// Also write the record that the README quotes
     #[arg(long)]
     pub(crate) overwrite: bool,
@@ -110,7 +113,9 @@ struct Scene {
 /// Runs the demo.
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::run()?;
-    network::run()?;
+    if !options.only_deblur {
+        network::run()?;
+    }
     let folder = workspace::path("target/demo");
     fs::create_dir_all(&folder)?;
     let scenes = ["spoon", "dandelion"].map(Scene::open).into_iter().collect::<Result<Vec<_>>>()?;

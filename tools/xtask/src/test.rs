@@ -25,8 +25,8 @@ pub(crate) struct Options {
     /// Sweep every value instead of a part (`SCRIMP_EXHAUSTIVE=1`): some minutes more
     #[arg(long)]
     exhaustive: bool,
-    /// Also NEON under `qemu-aarch64`, AddressSanitizer, Miri and a newer QEMU: they need packages that not every machine can
-    /// have, and take long. A filter that names such a step runs it too
+    /// Also networks from .tflite files on boards, the newcomer's crate, NEON under `qemu-aarch64`, AddressSanitizer, Miri and a
+    /// newer QEMU: they take long, or need packages that not every machine can have. A filter that names such a step runs it too
     #[arg(long)]
     all: bool,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let start = Instant::now();
     let steps = Steps { options, done: Mutex::default() };
-    let runs_all = options.all || !options.filter.is_empty();
+    let runs_all = steps.runs_all();
     steps.step("set-up", || if runs_all { setup::for_tests() } else { setup::run() });
     // Lanes side by side, as much of the work keeps one core busy: an emulator, the last crate of a build, a long test. Each
     // builds in a folder of its own.
@@ -64,8 +64,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if runs_all {
         newer_emulator(&steps);
     }
-    steps.step("newcomer", newcomer::run);
-    steps.step("demo", || demo::run(&demo::Options::default()));
+    if runs_all {
+        steps.step("newcomer", newcomer::run);
+    }
+    steps.step("demo", || demo::run(&demo::Options { only_deblur: !runs_all, ..demo::Options::default() }));
     Ok(steps.finish(start))
 }
 
@@ -170,7 +172,7 @@ fn on_board(steps: &Steps<'_>, board: &Board) {
         });
     }
     steps.step(&format!("{name}: panics"), || panics::gate(board));
-    if models::BOARDS.contains(&name.as_str()) {
+    if steps.runs_all() && models::BOARDS.contains(&name.as_str()) {
         steps.step(&format!("{name}: networks from .tflite"), || network::check(board));
         steps.step(&format!("{name}: models"), || models::check(board));
     }
@@ -193,6 +195,11 @@ struct Done {
 }
 
 impl Steps<'_> {
+    /// Whether the steps that take long, or need what not every machine has, run too.
+    const fn runs_all(&self) -> bool {
+        self.options.all || !self.options.filter.is_empty()
+    }
+
     /// Whether the filter lets a step through.
     fn wants(&self, name: &str) -> bool {
         let filter = &self.options.filter;
