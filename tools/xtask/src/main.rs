@@ -190,6 +190,6 @@ fn redraw() -> Result<()> {
         }
     }
     // The last one is the one that the README quotes.
-    demo::run(&demo::Options { overwrite: true })?;
+    demo::run(&demo::Options { overwrite: true, only_deblur: false })?;
     docs::run(false)
 }
