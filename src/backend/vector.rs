@@ -2,6 +2,7 @@
 //! maps to its own.
 #![allow(unsafe_code, reason = "loads and stores by pointer; `InOut` says what is valid")]
 
+#[cfg(target_arch = "x86_64")]
 use core::cell::Cell;
 
 use super::InOut;
@@ -257,6 +258,7 @@ fn is_plain(sum: f32) -> bool {
 
 /// [`F32Rows::softmax_of_plain`](super::F32Rows::softmax_of_plain) of a row that fills at most `N` registers.
 #[inline(always)]
+#[cfg(target_arch = "x86_64")]
 pub(super) fn plain_in_registers<S: Vector, const N: usize>(s: S, row: InOut<'_, f32>) -> bool {
     let exp = s.below(CENTRE, 1.0);
     let tops = Cell::new(Tops::new(s));
@@ -276,6 +278,7 @@ pub(super) fn plain_in_registers<S: Vector, const N: usize>(s: S, row: InOut<'_,
 /// `y = f(x) / Σ f(x)` of a row that fills at most `N` registers, where it stays until it is written; `false`, with nothing
 /// written, if `fits` refuses the sum. `f(-inf)` is 0.
 #[inline(always)]
+#[cfg(target_arch = "x86_64")]
 pub(super) fn in_registers<S: Vector, const N: usize>(
     s: S,
     mut row: InOut<'_, f32>,
@@ -322,6 +325,7 @@ pub(super) fn in_registers<S: Vector, const N: usize>(
 /// [`F32Rows::softmax_of_plain`](super::F32Rows::softmax_of_plain) of any row, but not in place: the input is looked at
 /// again if it was not plain.
 #[inline(always)]
+#[cfg(target_arch = "x86_64")]
 pub(super) fn plain<S: Vector>(s: S, mut row: InOut<'_, f32>) -> bool {
     if row.is_in_place() {
         return false;
@@ -346,8 +350,10 @@ pub(super) fn plain<S: Vector>(s: S, mut row: InOut<'_, f32>) -> bool {
 
 /// The largest elements, for those whose [exponentials wrap](Vector::WRAPS); costs nothing elsewhere.
 #[derive(Clone, Copy)]
+#[cfg(target_arch = "x86_64")]
 struct Tops<S: Vector>([S::V; UNROLL]);
 
+#[cfg(target_arch = "x86_64")]
 impl<S: Vector> Tops<S> {
     #[inline(always)]
     fn new(s: S) -> Self {
@@ -534,6 +540,7 @@ pub(super) fn stream<S: Vector>(s: S, mut row: InOut<'_, f32>, f: impl Fn(S::V) 
 
 /// `Σ f(x)`, blocks merged in f64; `f(-inf)` is 0.
 #[inline(always)]
+#[cfg(target_arch = "x86_64")]
 pub(super) fn sum_of<S: Vector>(s: S, x: &[f32], f: impl Fn(S::V) -> S::V) -> f32 {
     let mut sum = 0.0;
     for block in x.chunks(BLOCK) {

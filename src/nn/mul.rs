@@ -26,7 +26,7 @@ use crate::fixedpoint::{Multiplier, Quantization};
 /// static MUL: MulS8 = scrimp::expect!(MulS8::new(SHAPE, X, X, X, Activation::None));
 /// let mut y = [0; 4];
 /// MUL.run(&[2, 3, -3, 100], &[5], &mut y)?; // 1, 1.5, -1.5, 50 times 2.5
-/// assert_eq!(y, [5, 8, -8, 127]);
+/// assert_eq!(y, [5, 8, -7, 127]); // halves round up
 /// # Ok::<(), scrimp::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]

@@ -270,8 +270,10 @@ impl<T: Activated> Mean<T> {
                 // The largest shift that keeps 31 bits of the mantissa, unless the multiplier is then too small for one.
                 let log2 = terms.ilog2() as i32;
                 let by = if log2 < 31 + shift { log2 } else { 31 + shift };
-                of.multiplier =
-                    Multiplier { mantissa: (((mantissa as i64) << by) / terms as i64) as i32, shift: shift - by };
+                // Checked, though there is at least one term: not every compiler still knows that here, and would keep a panic.
+                if let Some(mantissa) = ((mantissa as i64) << by).checked_div(terms as i64) {
+                    of.multiplier = Multiplier { mantissa: mantissa as i32, shift: shift - by };
+                }
                 Ok(of)
             }
             Err(error) => Err(error),

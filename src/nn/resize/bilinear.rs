@@ -135,8 +135,11 @@ impl ResizeBilinear {
 /// Input pixels for one of the output, in units of 1/1024.
 const fn scale(x: usize, y: usize, align: Align) -> i32 {
     let (x, y) = if align.corners && y > 1 { (x - 1, y - 1) } else { (x, y) };
-    let y = if y == 0 { 1 } else { y as u32 };
-    ((x as u32 * ONE as u32 + y / 2) / y) as i32
+    // Sides are at most 65,536 and at least 1, as `Sizes` has them.
+    match (x as u32 * ONE as u32 + y as u32 / 2).checked_div(y as u32) {
+        Some(scale) => scale as i32,
+        None => 0,
+    }
 }
 
 struct Run<'a, T> {

@@ -126,7 +126,7 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
     if part::QUANT {
         summed("adalog_codes", 7 * KIB, adalog::codes);
         summed("adalog_gelu", 7 * KIB, adalog::gelu);
-        summed("attend_adalog", 14 * KIB, adalog::attention);
+        summed("attend_adalog", 15 * KIB, adalog::attention);
     }
     let mut case = |name, ram, check: Check<D>| {
         let with_token = token.map(|token| move |_: Seen<'_>| check.run(token));
