@@ -38,7 +38,14 @@ pub(crate) struct Board {
     suite_parts: Vec<String>,
     /// The emulator and its arguments, all but the program.
     runner: Vec<String>,
+    /// How programs for it are built.
+    profile: &'static str,
 }
+
+/// What boards run, and what is counted and weighed.
+const FIRMWARE: &str = "firmware";
+/// The same code, linked without optimisation across crates: for many programs whose results alone count.
+const RESULTS: &str = "results";
 
 impl Board {
     /// Every folder of boards/ with a configuration.
@@ -81,7 +88,7 @@ impl Board {
         let suite_parts = parts.split_whitespace().map(str::to_owned).collect();
         let about = text.lines().next().unwrap_or_default().trim_start_matches("# ");
         let about = about.split(": `cargo").next().unwrap_or_default().to_owned();
-        Ok(Self { name: name.to_owned(), about, target, backend, suite_parts, runner })
+        Ok(Self { name: name.to_owned(), about, target, backend, suite_parts, runner, profile: FIRMWARE })
     }
 
     /// The examples that run on this board: all, but for those that `[package.metadata.boards]` keeps to others.
@@ -116,7 +123,7 @@ impl Board {
     /// Cargo, told to build for this board; package and program are the caller's to add.
     pub(crate) fn cargo(&self, subcommand: &str) -> Result<Command> {
         let config = format!("boards/{}/config.toml", self.name);
-        let mut cargo = workspace::cargo([subcommand, "--profile", "firmware", "--target-dir", &self.target_dir()?]);
+        let mut cargo = workspace::cargo([subcommand, "--profile", self.profile, "--target-dir", &self.target_dir()?]);
         cargo.args(["--config", &config]);
         self.toolchain()?.apply(&mut cargo, &self.target);
         Ok(cargo)
@@ -176,13 +183,18 @@ impl Board {
     /// Copies what cargo built for the target to a place of this board, because boards share targets; `part` is added to the
     /// name.
     pub(crate) fn keep(&self, built: &str, part: &str) -> Result<PathBuf> {
-        let built = workspace::path(self.target_dir()?).join(&self.target).join("firmware").join(built);
+        let built = workspace::path(self.target_dir()?).join(&self.target).join(self.profile).join(built);
         let folder = workspace::path(boards_dir()).join("run").join(&self.name);
         fs::create_dir_all(&folder)?;
         let name = built.file_name().unwrap_or_default().to_string_lossy();
         let kept = folder.join(if part.is_empty() { name.into_owned() } else { format!("{name}-{part}") });
         fs::copy(&built, &kept).with_context(|| format!("{}", built.display()))?;
         Ok(kept)
+    }
+
+    /// The same board with programs that build fast; their counts and sizes say nothing.
+    pub(crate) fn for_results(&self) -> Self {
+        Self { profile: RESULTS, ..self.clone() }
     }
 
     /// The same board on another emulator.
