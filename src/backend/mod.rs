@@ -37,6 +37,7 @@
 
 pub(crate) mod arena;
 mod code_rows;
+mod depth_rows;
 mod dot_rows;
 mod exp_rows;
 mod f32_rows;
@@ -55,6 +56,7 @@ pub(crate) use code_rows::{
     CodeRows, CodeStep, KEY_CHANNELS, KEY_GROUP, LEAST_MAX, NibbleRows, PLAIN, Requantize, VALUE_CHANNELS, VALUE_KEYS,
     keys_words, values_words,
 };
+pub(crate) use depth_rows::{Axis, DepthRows, DepthS8};
 pub(crate) use dot_rows::{BiasS16, Codes, Data, DotRows, LayerS8, LayerS16, OutputsS8, OutputsS16, masked, row_term};
 pub use dot_rows::{Format, Layout};
 pub(crate) use f32_rows::F32Rows;
@@ -91,6 +93,19 @@ pub use dsp::Dsp;
 
 use crate::math::{Arith, ArithOps};
 
+/// Whether the device that this build is for has a loop for a depthwise convolution.
+#[cfg(all(target_arch = "arm", scrimp_picked = "dsp", scrimp_has = "dsp"))]
+pub(crate) use dsp::has_depth_loop;
+#[cfg(all(target_arch = "arm", scrimp_picked = "helium", scrimp_has = "helium"))]
+pub(crate) use helium::has_depth_loop;
+#[cfg(not(all(
+    target_arch = "arm",
+    any(all(scrimp_picked = "dsp", scrimp_has = "dsp"), all(scrimp_picked = "helium", scrimp_has = "helium"))
+)))]
+pub(crate) const fn has_depth_loop(_: &DepthS8<'_>) -> bool {
+    false
+}
+
 /// What runs a layer of integers on the device that this build is for ([`LayerS8`]).
 #[cfg(all(target_arch = "arm", scrimp_picked = "dsp", scrimp_has = "dsp"))]
 use dsp::choose_s8;
@@ -120,7 +135,7 @@ const fn choose_s8(codes: &Codes<'_>, _: &OutputsS8<'_>) -> dot_rows::RunS8 {
 // `#[inline(always)]`, so that they are compiled under the caller's instruction set. Traits that only this crate can name
 // seal both `Backend` and the methods it takes over from them: whoever is outside cannot call those either.
 #[allow(private_bounds, reason = "the seal")]
-pub trait Backend: Dispatch + Arith + F32Rows + S8Rows + QRows + StableRows + CodeRows + DotRows {
+pub trait Backend: Dispatch + Arith + F32Rows + S8Rows + QRows + StableRows + CodeRows + DotRows + DepthRows {
     /// The name that `scrimp_backend` knows it by.
     const NAME: &'static str;
 }

@@ -12,7 +12,7 @@ use super::element::{Blocks, LANES, Rule};
 use super::linear_s16::RequantS16;
 use super::requant::{MOST_DEPTH, QuantS8, Requant};
 use super::window::{Inside, Pixels, Window2d};
-use crate::backend::{Auto, Backend, Dispatch, Kernel, OutputsS8, OutputsS16};
+use crate::backend::{Auto, Backend, DepthS8, Dispatch, Kernel, OutputsS8, OutputsS16, has_depth_loop};
 use crate::error::{Arg, Error, Rule as Broken, length};
 use crate::shape::Nhwc;
 
@@ -90,7 +90,11 @@ pub struct DepthwiseConv2dS8<'a> {
     /// The code of 0.
     pad: i8,
     is_plain: bool,
+    /// What runs it on the device that this build is for: the other loops are then not linked for it.
+    run: RunS8,
 }
+
+type RunS8 = for<'a, 'b, 'c, 'd> fn(&'a DepthwiseConv2dS8<'b>, &'c [i8], &'d mut [i8]);
 
 impl<'a> DepthwiseConv2dS8<'a> {
     /// With the tables of [`Requant::build_depthwise`], which say how many outputs there are.
@@ -112,7 +116,13 @@ impl<'a> DepthwiseConv2dS8<'a> {
         match Plan::new(window, weights.len(), requant.outputs()) {
             Ok(plan) => {
                 let is_plain = requant.is_plain(window.taps(), &quant);
-                Ok(Self { plan, weights, requant, quant, pad, is_plain })
+                let mut of = Self { plan, weights, requant, quant, pad, is_plain, run: run_portable };
+                if let Some(layer) = of.layer()
+                    && has_depth_loop(&layer)
+                {
+                    of.run = run_by_backend;
+                }
+                Ok(of)
             }
             Err(error) => Err(error),
         }
@@ -131,7 +141,12 @@ impl<'a> DepthwiseConv2dS8<'a> {
     /// # Errors
     /// `Error::Length` if a slice is not of its shape; `y` is then untouched.
     pub fn run(&self, x: &[i8], y: &mut [i8]) -> Result<(), Error> {
-        self.run_on(Auto, x, y)
+        if cfg!(not(target_arch = "arm")) {
+            return self.run_on(Auto, x, y);
+        }
+        self.plan.check(x.len(), y.len())?;
+        (self.run)(self, x, y);
+        Ok(())
     }
 
     /// [`DepthwiseConv2dS8::run`] under a backend of your choice.
@@ -140,9 +155,64 @@ impl<'a> DepthwiseConv2dS8<'a> {
     /// As [`DepthwiseConv2dS8::run`].
     pub fn run_on<D: Dispatch>(&self, backend: D, x: &[i8], y: &mut [i8]) -> Result<(), Error> {
         self.plan.check(x.len(), y.len())?;
-        let rule: OutputsS8<'_> = self.requant.outputs_s8(&self.quant, self.is_plain);
-        backend.dispatch(Run { plan: &self.plan, weights: self.weights, rule, pad: self.pad, x, y });
+        match self.layer() {
+            Some(layer) if backend.dispatch(HasLoop { layer }) => backend.dispatch(ByBackend { layer, x, y }),
+            _ => backend.dispatch(self.portable(x, y)),
+        }
         Ok(())
+    }
+
+    const fn portable<'r>(&'r self, x: &'r [i8], y: &'r mut [i8]) -> Run<'r, OutputsS8<'r>> {
+        let rule = self.requant.outputs_s8(&self.quant, self.is_plain);
+        Run { plan: &self.plan, weights: self.weights, rule, pad: self.pad, x, y }
+    }
+
+    /// The layer as loops of a backend take it; `None` if there cannot be one.
+    const fn layer(&self) -> Option<DepthS8<'a>> {
+        if self.plan.multiplier != 1 {
+            return None;
+        }
+        let outputs = self.requant.outputs_s8(&self.quant, self.is_plain);
+        DepthS8::new(self.weights, outputs, self.pad, self.plan.window.axes())
+    }
+}
+
+fn run_portable(of: &DepthwiseConv2dS8<'_>, x: &[i8], y: &mut [i8]) {
+    Auto.dispatch(of.portable(x, y));
+}
+
+fn run_by_backend(of: &DepthwiseConv2dS8<'_>, x: &[i8], y: &mut [i8]) {
+    if let Some(layer) = of.layer() {
+        Auto.dispatch(ByBackend { layer, x, y });
+    }
+}
+
+struct HasLoop<'a> {
+    layer: DepthS8<'a>,
+}
+
+impl Kernel for HasLoop<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn eval<B: Backend>(self, b: B) -> bool {
+        b.has_depth_loop(&self.layer)
+    }
+}
+
+/// There is a loop for the layer.
+struct ByBackend<'a> {
+    layer: DepthS8<'a>,
+    x: &'a [i8],
+    y: &'a mut [i8],
+}
+
+impl Kernel for ByBackend<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<B: Backend>(self, b: B) {
+        b.depthwise_s8(&self.layer, self.x, self.y);
     }
 }
 

@@ -7,6 +7,7 @@
 //! VALID: output = (input - reach) / stride + 1, no padding
 //! ```
 
+use crate::backend::Axis;
 use crate::error::{Arg, Error};
 use crate::shape::Nhwc;
 
@@ -182,6 +183,30 @@ impl Window2d {
     /// `Error::Empty` without channels, `Error::TooLarge` if the elements are too many to count.
     pub const fn output(&self, channels: usize) -> Result<Nhwc, Error> {
         Nhwc::new(self.input.batch(), self.output[0], self.output[1], channels)
+    }
+
+    /// Rows and columns as loops of a backend take them.
+    pub(super) const fn axes(&self) -> [Axis; 2] {
+        let Self { input, kernel, stride, dilation, before, output } = *self;
+        let [height, width] = [input.height(), input.width()];
+        [
+            Axis {
+                input: height,
+                output: output[0],
+                kernel: kernel[0],
+                stride: stride[0],
+                dilation: dilation[0],
+                before: before[0],
+            },
+            Axis {
+                input: width,
+                output: output[1],
+                kernel: kernel[1],
+                stride: stride[1],
+                dilation: dilation[1],
+                before: before[1],
+            },
+        ]
     }
 
     /// Taps of the kernel.

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "a token proves the target features that these calls need")]
 
 mod code_rows;
+mod depth_rows;
 mod dot_rows;
 mod f32_rows;
 mod q_rows;

@@ -3,11 +3,13 @@
 //! The whole crate is compiled for it by the build's flags, which `build.rs` reads; the token only says so.
 
 mod code_rows;
+mod depth_rows;
 mod dot_rows;
 mod f32_rows;
 #[cfg(target_abi = "eabihf")]
 mod fpu;
 mod leaves_code;
+mod leaves_depth;
 mod leaves_dot;
 mod leaves_q;
 mod q_rows;
@@ -15,6 +17,8 @@ mod s8_rows;
 mod stable_rows;
 
 use super::{ArithOps, Backend, Dispatch, Kernel};
+#[cfg(scrimp_picked = "dsp")]
+pub(crate) use depth_rows::has_depth_loop;
 #[cfg(scrimp_picked = "dsp")]
 pub(super) use dot_rows::choose_s8;
 

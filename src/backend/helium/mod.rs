@@ -3,10 +3,12 @@
 //! The whole crate is compiled for it by the build's flags, which `build.rs` reads; the token only says so.
 
 mod code_rows;
+mod depth_rows;
 mod dot_rows;
 #[cfg(scrimp_has = "helium_fp")]
 mod f32_rows;
 mod leaves_code;
+mod leaves_depth;
 mod leaves_dot;
 mod leaves_q;
 mod q_rows;
@@ -14,6 +16,8 @@ mod s8_rows;
 mod stable_rows;
 
 use super::{ArithOps, Backend, Dispatch, Kernel};
+#[cfg(scrimp_picked = "helium")]
+pub(crate) use depth_rows::has_depth_loop;
 pub(super) use dot_rows::choose_s8;
 
 /// Proof of MVE.

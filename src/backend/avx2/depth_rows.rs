@@ -1,0 +1,6 @@
+//! Depthwise convolutions.
+
+use super::Avx2;
+use crate::backend::DepthRows;
+
+impl DepthRows for Avx2 {}

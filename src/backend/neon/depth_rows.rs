@@ -1,0 +1,6 @@
+//! Depthwise convolutions.
+
+use super::Neon;
+use crate::backend::DepthRows;
+
+impl DepthRows for Neon {}
