@@ -3,7 +3,7 @@
 use crate::machine;
 
 /// Bytes that all arguments together may have.
-const ROOM: usize = 512;
+pub(crate) const ROOM: usize = 512;
 
 /// The arguments of the program, its own name not among them.
 #[derive(Clone, Copy, Debug)]

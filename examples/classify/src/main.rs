@@ -23,17 +23,8 @@ scrimp_rt::entry!(run);
 fn run() -> Result<(), &'static str> {
     let mut net = classify::Classify::take().ok_or("the network is taken")?;
     println!("{BOARD}, backend {}: arena {} bytes", scrimp::backend::name(), size_of::<classify::Memory>());
-    let mut file = [0; HEADER.len() + PIXELS];
     for path in args().iter() {
-        if read_file(path, &mut file) != Ok(file.len()) {
-            return Err("a picture cannot be read, or is not 28 x 28");
-        }
-        let pixels = file.strip_prefix(HEADER).ok_or("a picture is no PGM of 28 x 28 grey pixels")?;
-
-        // The network was trained on 0 to 1.
-        for (code, &pixel) in net.input().iter_mut().zip(pixels) {
-            *code = classify::INPUT.quantize_s8(f32::from(pixel) / 255.0);
-        }
+        read_picture(path, net.input())?;
         let start = Ticks::now();
         let scores = net.run_in_place();
         let cost = start.elapsed();
@@ -41,6 +32,21 @@ fn run() -> Result<(), &'static str> {
         let (score, kind) = scores.iter().zip(KINDS).max_by_key(|(score, _)| **score).unwrap_or((&0, ""));
         let percent = 100.0 * classify::OUTPUT.dequantize(i32::from(*score));
         println!("{path}: {kind}, {percent:.0} %, {scores:?}, {cost} {UNIT}");
+    }
+    Ok(())
+}
+
+/// Not inlined, so that the file is off the stack while the network runs: a Cortex-M0 has 16 KiB for all.
+#[inline(never)]
+fn read_picture(path: &str, input: &mut [i8; PIXELS]) -> Result<(), &'static str> {
+    let mut file = [0; HEADER.len() + PIXELS];
+    if read_file(path, &mut file) != Ok(file.len()) {
+        return Err("a picture cannot be read, or is not 28 x 28");
+    }
+    let pixels = file.strip_prefix(HEADER).ok_or("a picture is no PGM of 28 x 28 grey pixels")?;
+    // The network was trained on 0 to 1.
+    for (code, &pixel) in input.iter_mut().zip(pixels) {
+        *code = classify::INPUT.quantize_s8(f32::from(pixel) / 255.0);
     }
     Ok(())
 }

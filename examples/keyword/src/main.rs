@@ -24,15 +24,8 @@ scrimp_rt::entry!(run);
 fn run() -> Result<(), &'static str> {
     let mut net = keyword::Keyword::take().ok_or("the network is taken")?;
     println!("{BOARD}, backend {}: arena {} bytes", scrimp::backend::name(), size_of::<keyword::Memory>());
-    let mut file = [0; HEADER + 4 * FEATURES];
     for path in args().iter() {
-        if read_file(path, &mut file) != Ok(file.len()) || !file.starts_with(b"\x93NUMPY") {
-            return Err("features cannot be read, or are no NumPy file of 49 x 10 numbers");
-        }
-        let (_, numbers) = file.split_at(HEADER);
-        for (code, bytes) in net.input().iter_mut().zip(numbers.as_chunks().0) {
-            *code = keyword::INPUT.quantize_s8(f32::from_le_bytes(*bytes));
-        }
+        read_features(path, net.input())?;
         let start = Ticks::now();
         let scores = net.run_in_place();
         let cost = start.elapsed();
@@ -40,6 +33,20 @@ fn run() -> Result<(), &'static str> {
         let (score, sound) = scores.iter().zip(SOUNDS).max_by_key(|(score, _)| **score).unwrap_or((&0, ""));
         let percent = 100.0 * keyword::OUTPUT.dequantize(i32::from(*score));
         println!("{path}: {sound}, {percent:.0} %, {scores:?}, {cost} {UNIT}");
+    }
+    Ok(())
+}
+
+/// Not inlined, so that the file is off the stack while the network runs: a Cortex-M0 has 16 KiB for all.
+#[inline(never)]
+fn read_features(path: &str, input: &mut [i8; FEATURES]) -> Result<(), &'static str> {
+    let mut file = [0; HEADER + 4 * FEATURES];
+    if read_file(path, &mut file) != Ok(file.len()) || !file.starts_with(b"\x93NUMPY") {
+        return Err("features cannot be read, or are no NumPy file of 49 x 10 numbers");
+    }
+    let (_, numbers) = file.split_at(HEADER);
+    for (code, bytes) in input.iter_mut().zip(numbers.as_chunks().0) {
+        *code = keyword::INPUT.quantize_s8(f32::from_le_bytes(*bytes));
     }
     Ok(())
 }

@@ -153,6 +153,9 @@ impl Board {
     }
 
     fn build_part(&self, example: &str, part: &str) -> Result<PathBuf> {
+        if is_package(example) {
+            return self.build_package(example);
+        }
         let there = self.examples()?;
         ensure!(
             there.iter().any(|name| name == example),
@@ -161,6 +164,14 @@ impl Board {
             there.join(", ")
         );
         self.build_any(example, part)
+    }
+
+    /// Builds an example that is a package of its own, with a build script.
+    pub(crate) fn build_package(&self, example: &str) -> Result<PathBuf> {
+        let mut cargo = self.cargo("build")?;
+        cargo.args(["-p", example]);
+        process::run(&format!("build {example} for {}", self.name), &mut cargo, LONG)?.check()?;
+        self.keep(example, "")
     }
 
     /// Also builds an example that is not on this board's list.
@@ -233,6 +244,10 @@ impl Board {
         }
         Ok(command)
     }
+}
+
+fn is_package(example: &str) -> bool {
+    workspace::path(format!("examples/{example}/Cargo.toml")).exists()
 }
 
 fn extension(path: &Path) -> Option<&str> {

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use scrimp::Quantization;
@@ -105,7 +105,7 @@ fn on_host(example: &str, files: &[String]) -> Result<Vec<Answer>> {
 
 /// Fails unless the example says the same on a board.
 fn same_on(board: &Board, example: &str, files: &[String], expected: &[Answer]) -> Result<()> {
-    let program = build(board, example)?;
+    let program = board.build_package(example)?;
     let mut all = Vec::new();
     for files in files.chunks(AT_ONCE) {
         all.extend(answers(&board.run(&program, files, BOARD_LIMIT)?.check()?.stdout));
@@ -121,13 +121,6 @@ fn same_on(board: &Board, example: &str, files: &[String], expected: &[Answer]) 
         );
     }
     Ok(())
-}
-
-fn build(board: &Board, example: &str) -> Result<PathBuf> {
-    let mut cargo = board.cargo("build")?;
-    cargo.args(["-p", example]);
-    process::run(&format!("build {example} for {}", board.name), &mut cargo, LONG)?.check()?;
-    board.keep(example, "")
 }
 
 /// What one inference costs on a board.

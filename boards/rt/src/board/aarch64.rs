@@ -89,6 +89,12 @@ pub fn stack_high_water() -> usize {
     high.addr() - low.addr()
 }
 
+/// Whether the stack has reached the lowest word it may have.
+pub(crate) fn stack_is_full() -> bool {
+    // SAFETY: as in `stack_high_water`.
+    unsafe { (&raw const boot_stack_begin).read_volatile() != PAINT }
+}
+
 /// Bytes of stack in use now.
 #[must_use]
 pub fn stack_depth() -> usize {

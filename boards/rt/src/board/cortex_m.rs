@@ -77,6 +77,15 @@ pub fn stack_high_water() -> usize {
     high.addr() - low.addr()
 }
 
+/// Whether the stack has reached the lowest word it may have.
+pub(crate) fn stack_is_full() -> bool {
+    unsafe extern "C" {
+        static _stack_end: u32;
+    }
+    // SAFETY: as in `stack_high_water`.
+    unsafe { (&raw const _stack_end).read_volatile() != STACK_PAINT_VALUE }
+}
+
 /// Bytes of stack in use now.
 #[must_use]
 pub fn stack_depth() -> usize {

@@ -8,8 +8,13 @@ use semihosting::io::{Read, Write, stderr, stdout};
 
 use crate::FileError;
 
-/// Ends the program.
+/// Ends the program. One whose stack has run into its statics did not do what it seems to have done, and fails.
 pub fn exit(code: i32) -> ! {
+    if super::cpu::stack_is_full() {
+        #[cfg(feature = "messages")]
+        crate::eprintln!("error: the stack of {} is too small and ran into the statics", super::BOARD);
+        semihosting::process::exit(1)
+    }
     semihosting::process::exit(code)
 }
 
@@ -30,7 +35,7 @@ pub fn eprint(text: fmt::Arguments<'_>) {
 }
 
 pub(crate) fn for_each_arg(mut visit: impl FnMut(&str)) {
-    if let Ok(args) = semihosting::experimental::env::args::<1024>() {
+    if let Ok(args) = semihosting::experimental::env::args::<{ crate::args::ROOM }>() {
         for arg in (&args).skip(1) {
             visit(arg.unwrap_or_default());
         }
