@@ -42,6 +42,7 @@ mod dot_rows;
 mod exp_rows;
 mod f32_rows;
 mod in_out;
+mod pair_rows;
 mod q_rows;
 mod s8_rows;
 mod scalar;
@@ -61,6 +62,7 @@ pub(crate) use dot_rows::{BiasS16, Codes, Data, DotRows, LayerS8, LayerS16, Outp
 pub use dot_rows::{Format, Layout};
 pub(crate) use f32_rows::F32Rows;
 pub(crate) use in_out::InOut;
+pub(crate) use pair_rows::{Other, Outputs as PairOutputs, PairRows, ProductS8, SquareS8, SumS8, Term};
 pub(crate) use q_rows::QRows;
 pub(crate) use s8_rows::{HALF_Q19, Quotient, S8Row, S8Rows, S8Values, Weights};
 pub use scalar::Scalar;
@@ -135,7 +137,9 @@ const fn choose_s8(codes: &Codes<'_>, _: &OutputsS8<'_>) -> dot_rows::RunS8 {
 // `#[inline(always)]`, so that they are compiled under the caller's instruction set. Traits that only this crate can name
 // seal both `Backend` and the methods it takes over from them: whoever is outside cannot call those either.
 #[allow(private_bounds, reason = "the seal")]
-pub trait Backend: Dispatch + Arith + F32Rows + S8Rows + QRows + StableRows + CodeRows + DotRows + DepthRows {
+pub trait Backend:
+    Dispatch + Arith + F32Rows + S8Rows + QRows + StableRows + CodeRows + DotRows + DepthRows + PairRows
+{
     /// The name that `scrimp_backend` knows it by.
     const NAME: &'static str;
 }

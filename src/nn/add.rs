@@ -14,7 +14,7 @@ use super::broadcast::Broadcast;
 use super::code::{Activated, Code, check, for_activated};
 use super::pairwise::{self, Pair};
 use super::scale::{RoundingShift, high};
-use crate::backend::{Auto, Dispatch};
+use crate::backend::{self, Auto, Backend, Dispatch, InOut, PairOutputs, SumS8};
 use crate::error::{Error, Rule};
 use crate::fixedpoint::{Multiplier, Quantization};
 
@@ -274,11 +274,26 @@ struct Sum {
     zero_point: i32,
     min: i32,
     max: i32,
+    /// The same for loops of a backend on 8 bits.
+    loops: Option<SumS8>,
 }
 
 impl Sum {
     #[inline(always)]
     fn new<T: Code>(of: &Add<T>, first: &Term, second: &Term) -> Self {
+        let term = |Term { mantissa, zero_point, right, sign }: Term| backend::Term {
+            zero_point: zero_point.into(),
+            mantissa,
+            right: right.into(),
+            sign: sign.into(),
+        };
+        let outputs = PairOutputs {
+            mantissa: of.output.mantissa,
+            right: of.output.right.into(),
+            zero_point: of.output.zero_point.into(),
+            min: of.min as i8,
+            max: of.max as i8,
+        };
         Self {
             first: Shifted::new::<T>(first),
             second: Shifted::new::<T>(second),
@@ -287,6 +302,7 @@ impl Sum {
             zero_point: of.output.zero_point.into(),
             min: of.min.into(),
             max: of.max.into(),
+            loops: SumS8::new(term(*first), term(*second), outputs),
         }
     }
 }
@@ -298,6 +314,21 @@ impl<T: Code> Pair<T, T> for Sum {
         // At most 2^30, and 2^30 itself only below zero.
         let y = self.right.of(high(sum << 1, self.mantissa)).wrapping_add(self.zero_point);
         T::saturate(y.max(self.min).min(self.max))
+    }
+
+    #[inline(always)]
+    fn row<B: Backend>(self, b: B, row: InOut<'_, T>, other: &[T], is_each: bool) {
+        match self.loops {
+            Some(of) if B::HAS_PAIR_LOOPS => match T::bytes(row, other) {
+                Ok((row, other)) => {
+                    if let Some(other) = pairwise::other(other, is_each) {
+                        b.add_pairs_s8(&of, row, other);
+                    }
+                }
+                Err(row) => pairwise::in_rust(self, row, other, is_each),
+            },
+            _ => pairwise::in_rust(self, row, other, is_each),
+        }
     }
 }
 

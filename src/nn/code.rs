@@ -1,9 +1,12 @@
 //! The integer types that activations are stored in.
 
+use crate::backend::InOut;
 use crate::error::{Error, Rule};
 use crate::fixedpoint::Quantization;
 
 pub(crate) mod sealed {
+    use crate::backend::InOut;
+
     /// What a kernel needs to know of a type of codes.
     pub trait Code: Copy {
         /// The least code.
@@ -18,6 +21,11 @@ pub(crate) mod sealed {
 
         /// The nearest code.
         fn saturate(code: i32) -> Self;
+
+        /// A row and a second one as bytes, where codes are `i8`.
+        #[allow(private_interfaces, reason = "nobody outside can name the trait")]
+        fn bytes<'a, 'b>(row: InOut<'a, Self>, other: &'b [Self])
+        -> Result<(InOut<'a, i8>, &'b [i8]), InOut<'a, Self>>;
     }
 }
 
@@ -42,7 +50,7 @@ pub trait Activated:
 }
 
 macro_rules! code {
-    ($type:ty, $zero_points:expr) => {
+    ($type:ty, $zero_points:expr, $bytes:expr) => {
         impl sealed::Code for $type {
             const MIN: i32 = <$type>::MIN as i32;
             const MAX: i32 = <$type>::MAX as i32;
@@ -58,16 +66,25 @@ macro_rules! code {
             fn saturate(code: i32) -> Self {
                 code.clamp(Self::MIN as i32, Self::MAX as i32) as Self
             }
+
+            #[allow(private_interfaces, reason = "nobody outside can name the trait")]
+            #[inline(always)]
+            fn bytes<'a, 'b>(
+                row: InOut<'a, Self>,
+                other: &'b [Self],
+            ) -> Result<(InOut<'a, i8>, &'b [i8]), InOut<'a, Self>> {
+                $bytes(row, other)
+            }
         }
 
         impl Code for $type {}
     };
 }
 
-code!(i8, (-128, 127));
-code!(u8, (0, 255));
-code!(i16, (0, 0));
-code!(i32, (i32::MIN, i32::MAX));
+code!(i8, (-128, 127), |row, other| Ok((row, other)));
+code!(u8, (0, 255), |row, _| Err(row));
+code!(i16, (0, 0), |row, _| Err(row));
+code!(i32, (i32::MIN, i32::MAX), |row, _| Err(row));
 
 /// Implements a sealed trait of entry points for both types that layers work on.
 macro_rules! for_activated {

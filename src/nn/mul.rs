@@ -8,7 +8,7 @@ use super::broadcast::Broadcast;
 use super::code::{Activated, Code, check, for_activated};
 use super::pairwise::{self, Pair};
 use super::scale::{RoundingShift, Scale, high};
-use crate::backend::{Auto, Dispatch};
+use crate::backend::{Auto, Backend, Dispatch, InOut, PairOutputs, ProductS8, SquareS8};
 use crate::error::{Error, Rule};
 use crate::fixedpoint::{Multiplier, Quantization};
 
@@ -191,6 +191,8 @@ struct Product {
     zero_point: i32,
     min: i32,
     max: i32,
+    /// The same for loops of a backend on 8 bits.
+    loops: Option<ProductS8>,
 }
 
 impl Product {
@@ -198,12 +200,17 @@ impl Product {
     fn new<T>(of: &Mul<T>) -> Self {
         let [first, second, zero_point] = of.zero_points.map(i32::from);
         let scale = Scale::new(of.multiplier);
-        Self { first, second, scale, zero_point, min: of.min.into(), max: of.max.into() }
+        let Multiplier { mantissa, shift } = of.multiplier;
+        let right = if shift < 0 { shift.unsigned_abs() } else { 0 };
+        let outputs = PairOutputs { mantissa, right, zero_point, min: of.min as i8, max: of.max as i8 };
+        let loops = ProductS8::new([first, second], outputs);
+        Self { first, second, scale, zero_point, min: of.min.into(), max: of.max.into(), loops }
     }
 
     #[inline(always)]
     fn swapped(self) -> Self {
-        Self { first: self.second, second: self.first, ..self }
+        let loops = self.loops.map(|of| ProductS8 { zero_points: [self.second, self.first], ..of });
+        Self { first: self.second, second: self.first, loops, ..self }
     }
 }
 
@@ -212,6 +219,21 @@ impl<T: Code> Pair<T, T> for Product {
     fn of(self, x: T, other: T) -> T {
         let product = x.widen().wrapping_sub(self.first).wrapping_mul(other.widen().wrapping_sub(self.second));
         T::saturate(self.scale.of(product).wrapping_add(self.zero_point).max(self.min).min(self.max))
+    }
+
+    #[inline(always)]
+    fn row<B: Backend>(self, b: B, row: InOut<'_, T>, other: &[T], is_each: bool) {
+        match self.loops {
+            Some(of) if B::HAS_PAIR_LOOPS => match T::bytes(row, other) {
+                Ok((row, other)) => {
+                    if let Some(other) = pairwise::other(other, is_each) {
+                        b.multiply_pairs_s8(&of, row, other);
+                    }
+                }
+                Err(row) => pairwise::in_rust(self, row, other, is_each),
+            },
+            _ => pairwise::in_rust(self, row, other, is_each),
+        }
     }
 }
 
@@ -371,6 +393,7 @@ struct Square {
     second: Side,
     scale: Scale,
     zero_point: i32,
+    multiplier: Multiplier,
 }
 
 #[derive(Clone, Copy)]
@@ -381,6 +404,12 @@ struct Side {
 }
 
 impl Side {
+    /// Whether it is a half, and with that nothing is rounded.
+    #[inline(always)]
+    const fn is_exact(&self) -> bool {
+        self.mantissa == 1 << 30 && self.right.is_none()
+    }
+
     #[inline(always)]
     fn new(zero_point: i32, multiplier: Multiplier) -> Self {
         // At most a half, so that nothing is shifted to the left.
@@ -396,11 +425,22 @@ impl Side {
 }
 
 impl Square {
+    /// The square of the difference to one code for loops of a backend on 8 bits: half of the first operand is exact.
+    #[inline(always)]
+    fn of_one<T: Code>(&self, other: T) -> Option<SquareS8> {
+        let Multiplier { mantissa, shift } = self.multiplier;
+        let k = 1 << places::<T>() >> 1;
+        let c = (k * self.first.zero_point).wrapping_add(self.second.of(other)).wrapping_neg();
+        let right = if shift < 0 { shift.unsigned_abs() } else { 0 };
+        let zero_point = self.zero_point;
+        SquareS8::new(k, c, PairOutputs { mantissa, right, zero_point, min: i8::MIN, max: i8::MAX })
+    }
+
     #[inline(always)]
     fn new<T>(of: &SquaredDifference<T>) -> Self {
         let [first, second, zero_point] = of.zero_points.map(i32::from);
         let (first, second) = (Side::new(first, of.first), Side::new(second, of.second));
-        Self { first, second, scale: Scale::new(of.output), zero_point }
+        Self { first, second, scale: Scale::new(of.output), zero_point, multiplier: of.output }
     }
 
     #[inline(always)]
@@ -415,5 +455,21 @@ impl<T: Code> Pair<T, T> for Square {
         let difference = self.first.of(x).wrapping_sub(self.second.of(other));
         let square = difference.wrapping_mul(difference);
         T::saturate(self.scale.of(square).wrapping_add(self.zero_point))
+    }
+
+    #[inline(always)]
+    fn row<B: Backend>(self, b: B, row: InOut<'_, T>, other: &[T], is_each: bool) {
+        let of = match other.first() {
+            // 8 bits: `bytes` tells.
+            Some(&other) if B::HAS_PAIR_LOOPS && !is_each && self.first.is_exact() => self.of_one(other),
+            _ => None,
+        };
+        match of {
+            Some(of) => match T::bytes(row, other) {
+                Ok((row, _)) => b.square_s8(&of, row),
+                Err(row) => pairwise::in_rust(self, row, other, is_each),
+            },
+            None => pairwise::in_rust(self, row, other, is_each),
+        }
     }
 }

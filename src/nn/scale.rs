@@ -28,6 +28,12 @@ impl RoundingShift {
         Self { before: by - is_shift, last: is_shift, sign: -(is_shift as i32) }
     }
 
+    /// Whether nothing is shifted.
+    #[inline(always)]
+    pub(super) const fn is_none(&self) -> bool {
+        self.last == 0
+    }
+
     /// For `|x|` up to 2^30.
     #[inline(always)]
     pub(super) const fn of(self, x: i32) -> i32 {

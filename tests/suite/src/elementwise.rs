@@ -123,22 +123,33 @@ fn s16(x: i32) -> i32 {
 }
 
 pub(crate) fn add<D: Dispatch>(d: D) -> Result<(), Failure> {
-    let (none, of, wide_of) = (Activation::None, [X1, X2, Y], [WIDE, WIDER, WIDER]);
+    let (none, wide_of) = (Activation::None, [WIDE, WIDER, WIDER]);
     let (min, max) = Activation::Relu6.range_s8(Y);
-    pairs::<i8, AddS8>(
-        code,
-        |shape| AddS8::new(shape, X1, X2, Y, Activation::Relu6),
-        |layer, a, b, y| layer.run_on(d, a, b, y),
-        |layer, a, b| layer.run_in_place_on(d, a, b),
-        |a, b| sum(a, b, of, 20, false).clamp(min.into(), max.into()),
-    )?;
-    pairs::<i8, AddS8>(
-        code,
-        |shape| AddS8::sub(shape, X1, X2, Y, none),
-        |layer, a, b, y| layer.run_on(d, a, b, y),
-        |layer, a, b| layer.run_in_place_on(d, a, b),
-        |a, b| s8(sum(a, b, of, 20, true)),
-    )?;
+    // Either operand has the larger scale, or both have it.
+    for (x1, x2) in [(X1, X2), (X2, X1), (X1, Quantization::new(X1.scale, 50))] {
+        let (of, reverse) = ([x1, x2, Y], [x2, x1, Y]);
+        pairs::<i8, AddS8>(
+            code,
+            |shape| AddS8::new(shape, x1, x2, Y, Activation::Relu6),
+            |layer, a, b, y| layer.run_on(d, a, b, y),
+            |layer, a, b| layer.run_in_place_on(d, a, b),
+            |a, b| sum(a, b, of, 20, false).clamp(min.into(), max.into()),
+        )?;
+        pairs::<i8, AddS8>(
+            code,
+            |shape| AddS8::sub(shape, x1, x2, Y, none),
+            |layer, a, b, y| layer.run_on(d, a, b, y),
+            |layer, a, b| layer.run_in_place_on(d, a, b),
+            |a, b| s8(sum(a, b, of, 20, true)),
+        )?;
+        pairs::<i8, AddS8>(
+            code,
+            |shape| AddS8::reverse_sub(shape, x1, x2, Y, none),
+            |layer, a, b, y| layer.run_on(d, a, b, y),
+            |layer, a, b| layer.run_in_place_on(d, a, b),
+            |a, b| s8(sum(b, a, reverse, 20, true)),
+        )?;
+    }
     pairs::<i16, Add<i16>>(
         wide,
         |shape| Add::new(shape, WIDE, WIDER, WIDER, none),
@@ -167,17 +178,42 @@ pub(crate) fn mul<D: Dispatch>(d: D) -> Result<(), Failure> {
         |layer, a, b| layer.run_in_place_on(d, a, b),
         |a, b| s16(scaled(a * b, real(WIDE) * real(WIDER) / real(WIDER))),
     )?;
-    pairs::<i8, SquaredDifference<i8>>(
+    for (x1, x2) in [(X1, X2), (X2, X1)] {
+        pairs::<i8, SquaredDifference<i8>>(
+            code,
+            |shape| SquaredDifference::new(shape, x1, x2, Y),
+            |layer, a, b, y| layer.run_on(d, a, b, y),
+            |layer, a, b| layer.run_in_place_on(d, a, b),
+            |a, b| {
+                let twice = 2.0 * real(X1);
+                let first = scaled((a - x1.zero_point) << 7, real(x1) / twice);
+                let difference = first - scaled((b - x2.zero_point) << 7, real(x2) / twice);
+                let divisor = f64::from((1 << 14) as f32 * Y.scale);
+                s8(scaled(difference * difference, twice * twice / divisor) + Y.zero_point)
+            },
+        )?;
+    }
+    // A fused activation, and a product that is larger than its operands.
+    let (min, max) = Activation::Relu.range_s8(Y);
+    pairs::<i8, Mul<i8>>(
         code,
-        |shape| SquaredDifference::new(shape, X1, X2, Y),
+        |shape| Mul::new(shape, X1, X2, Y, Activation::Relu),
         |layer, a, b, y| layer.run_on(d, a, b, y),
         |layer, a, b| layer.run_in_place_on(d, a, b),
         |a, b| {
-            let twice = 2.0 * real(X1);
-            let first = scaled((a - X1.zero_point) << 7, 0.5);
-            let difference = first - scaled((b - X2.zero_point) << 7, real(X2) / twice);
-            let divisor = f64::from((1 << 14) as f32 * Y.scale);
-            s8(scaled(difference * difference, twice * twice / divisor) + Y.zero_point)
+            let product = (a - X1.zero_point) * (b - X2.zero_point);
+            (scaled(product, real(X1) * real(X2) / real(Y)) + Y.zero_point).clamp(min.into(), max.into())
+        },
+    )?;
+    const FINE: Quantization = Quantization::new(0.000_1, -3);
+    pairs::<i8, Mul<i8>>(
+        code,
+        |shape| Mul::new(shape, X1, X2, FINE, none),
+        |layer, a, b, y| layer.run_on(d, a, b, y),
+        |layer, a, b| layer.run_in_place_on(d, a, b),
+        |a, b| {
+            let product = (a - X1.zero_point) * (b - X2.zero_point);
+            s8(scaled(product, real(X1) * real(X2) / real(FINE)).wrapping_add(FINE.zero_point))
         },
     )
 }

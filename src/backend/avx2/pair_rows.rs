@@ -1,0 +1,6 @@
+//! Rows of two operands.
+
+use super::Avx2;
+use crate::backend::PairRows;
+
+impl PairRows for Avx2 {}

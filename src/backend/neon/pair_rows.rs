@@ -1,0 +1,6 @@
+//! Rows of two operands.
+
+use super::Neon;
+use crate::backend::PairRows;
+
+impl PairRows for Neon {}
