@@ -11,8 +11,9 @@ use crate::error::{Arg, Error, Rule, length};
 /// ```
 #[must_use]
 pub const fn packed_len(bits: u32, codes: usize) -> usize {
-    // `codes * bits / 8` without the product, which may not fit.
-    (codes / 8).saturating_mul(bits as usize).saturating_add((codes % 8 * bits as usize).div_ceil(8))
+    // `codes * bits / 8` without the product, which may not fit; nor does the rest for bits that no code has.
+    let rest = (codes % 8).saturating_mul(bits as usize).div_ceil(8);
+    (codes / 8).saturating_mul(bits as usize).saturating_add(rest)
 }
 
 const fn check(bits: u32) -> Result<(), Error> {

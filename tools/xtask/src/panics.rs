@@ -9,7 +9,7 @@ use addr2line::Loader;
 use anyhow::{Context, Result, anyhow, ensure};
 use object::{File, Object, ObjectSection, ObjectSymbol, RelocationTarget, SymbolKind};
 
-use crate::board::Board;
+use crate::board::{Board, HANG};
 use crate::elf::demangled;
 use crate::process::{self, LONG};
 use crate::workspace;
@@ -46,6 +46,30 @@ pub(crate) fn gate(board: &Board) -> Result<()> {
         return Err(anyhow!(planted.stderr).context("the probe fails for another reason than the planted panic"));
     }
     println!("{}: no public function can panic, and a planted panic is found", board.name);
+    Ok(())
+}
+
+/// Runs the probe with extreme arguments on a board, built with overflow checks and debug assertions; then once more with an
+/// overflow planted in it, which must be found.
+pub(crate) fn sweep(board: &Board) -> Result<()> {
+    let board = board.for_results();
+    let run = |features: &str| -> Result<process::Finished> {
+        let mut cargo = board.cargo("build")?;
+        cargo.args(["-p", "scrimp-probe", "--features", features]);
+        for check in ["OVERFLOW_CHECKS", "DEBUG_ASSERTIONS"] {
+            cargo.env(format!("CARGO_PROFILE_RESULTS_{check}"), "true");
+        }
+        process::run(&format!("build the sweep for {}: {features}", board.name), &mut cargo, LONG)?.check()?;
+        board.run(&board.keep("scrimp-probe", "sweep")?, &[""; 0], HANG)
+    };
+    let swept = run("sweep")?.check()?;
+    println!("        {}: {}", board.name, swept.stdout.trim_end());
+    let planted = run("sweep,provoke")?;
+    ensure!(
+        !planted.success() && planted.stderr.contains("overflow"),
+        "a planted overflow is not found:\n{}",
+        planted.stderr
+    );
     Ok(())
 }
 
