@@ -41,7 +41,7 @@ pub enum Layout {
     Rows,
     /// Four outputs and two inputs share words, as `smlad` takes them.
     Dsp,
-    /// Eight outputs take turns, sixteen inputs at a time.
+    /// Sixteen inputs at a time, of which four outputs take turns; of nibbles eight.
     Helium,
     /// Sixteen outputs side by side, four inputs each: the byte dot products of x86.
     Wide,
@@ -121,7 +121,8 @@ impl Layout {
                     let xor = if is_second && matches!(format, Format::S4) { 8 } else { 0 };
                     Place { word: byte / 4, shift: byte % 4 * 8 + if is_second { 0 } else { 4 }, xor }
                 } else {
-                    let byte = (block * 8 + r) * 16 + i % 16;
+                    // Four outputs stand behind the other four.
+                    let byte = (((group * 2 + r / 4) * (depth / 16) + i / 16) * 4 + r % 4) * 16 + i % 16;
                     Place { word: byte / 4, shift: byte % 4 * 8, xor: 0 }
                 }
             }
@@ -365,7 +366,13 @@ impl OutputsS8<'_> {
 }
 
 /// Each row of the activations through a layer into a row of the outputs.
-pub(crate) type RunS8 = for<'a, 'b, 'c, 'd> fn(&'a LayerS8<'b>, &'c [i8], &'d mut [i8]);
+pub(crate) type RunS8 = for<'a, 'b, 'c, 'd> fn(&'a LayerS8<'b>, Rows<'c, i8>, &'d mut [i8]);
+
+/// Rows of `depth` elements, each of which begins `step` behind the one before; they may overlap.
+#[inline(always)]
+pub(crate) fn rows_of<T>(x: &[T], step: usize, depth: usize) -> impl Iterator<Item = &[T]> {
+    x.windows(depth.max(1)).step_by(step.max(1))
+}
 
 /// A fully connected layer on 8-bit activations, checked.
 ///
@@ -401,8 +408,8 @@ impl<'a> LayerS8<'a> {
     /// Runs it by the loop that was chosen for the backend of this build.
     #[inline(always)]
     #[cfg_attr(not(target_arch = "arm"), expect(dead_code, reason = "choices are made for devices"))]
-    pub(crate) fn run_chosen(&self, x: &[i8], y: &mut [i8]) {
-        (self.run)(self, x, y);
+    pub(crate) fn run_chosen(&self, rows: Rows<'_, i8>, y: &mut [i8]) {
+        (self.run)(self, rows, y);
     }
 
     #[inline(always)]
@@ -492,12 +499,105 @@ impl LayerS16<'_> {
     }
 }
 
+/// Patches of a picture: `n` lines of `len` elements, each so many elements behind the one before; and as many patches, each so
+/// many behind the one before.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Lines {
+    pub(crate) from_step: usize,
+    pub(crate) to_step: usize,
+    pub(crate) len: usize,
+    pub(crate) n: usize,
+    pub(crate) patches: usize,
+    pub(crate) from_patch: usize,
+    pub(crate) to_patch: usize,
+}
+
+impl Lines {
+    /// Copies as many as are there.
+    #[inline(always)]
+    pub(crate) fn copy<T: Copy>(self, from: &[T], to: &mut [T]) {
+        for patch in 0..self.patches {
+            let (mut at, mut to_at) = (patch * self.from_patch, patch * self.to_patch);
+            for _ in 0..self.n {
+                let line = from.get(at..).and_then(|from| from.get(..self.len));
+                let into = to.get_mut(to_at..).and_then(|to| to.get_mut(..self.len));
+                let (Some(line), Some(into)) = (line, into) else { return };
+                for (to, &from) in into.iter_mut().zip(line) {
+                    *to = from;
+                }
+                at += self.from_step;
+                to_at += self.to_step;
+            }
+        }
+    }
+
+    /// Whether there is one, and all of them are there.
+    #[cfg_attr(not(target_arch = "arm"), expect(dead_code, reason = "for loops in assembly"))]
+    #[inline(always)]
+    pub(crate) fn fit(self, from: usize, to: usize) -> bool {
+        let Self { from_step, to_step, len, n, patches, from_patch, to_patch } = self;
+        if n == 0 || len == 0 || patches == 0 {
+            return false;
+        }
+        // No overflow: pictures are that large.
+        let end = |step: usize, patch: usize| {
+            (n - 1).saturating_mul(step).saturating_add((patches - 1).saturating_mul(patch)).saturating_add(len)
+        };
+        end(from_step, from_patch) <= from && end(to_step, to_patch) <= to
+    }
+}
+
+/// Rows of activations.
+pub(crate) struct Rows<'a, T> {
+    pub(crate) x: &'a [T],
+    /// From the beginning of a row in `x` to that of the next; rows may overlap.
+    pub(crate) step: usize,
+    /// What rows are made of that do not lie in one piece: patches of a picture.
+    pub(crate) gather: Option<(Lines, &'a mut [T])>,
+}
+
+impl<'a, T: Copy> Rows<'a, T> {
+    /// Rows that lie in one piece.
+    #[inline(always)]
+    pub(crate) const fn of(x: &'a [T], step: usize) -> Self {
+        Self { x, step, gather: None }
+    }
+
+    /// Patches, which are put together in the scratch, which is as long as some of them. `lines` are those of one patch.
+    #[inline(always)]
+    pub(crate) const fn gathered(x: &'a [T], step: usize, lines: Lines, scratch: &'a mut [T]) -> Self {
+        Self { x, step, gather: Some((lines, scratch)) }
+    }
+
+    /// Calls `run` with rows that lie in one piece, as many at a time as there are, their step, and their outputs.
+    #[inline(always)]
+    pub(crate) fn each(
+        self,
+        (depth, outputs): (usize, usize),
+        y: &mut [T],
+        copy: impl Fn(Lines, &[T], &mut [T]),
+        mut run: impl FnMut(&[T], usize, &mut [T]),
+    ) {
+        let Self { x, step, gather } = self;
+        let Some((lines, scratch)) = gather else { return run(x, step, y) };
+        let (depth, outputs) = (depth.max(1), outputs.max(1));
+        let mut x = x;
+        for y in y.chunks_mut((scratch.len() / depth).max(1) * outputs) {
+            let patches = y.len() / outputs;
+            copy(Lines { patches, from_patch: step, to_patch: depth, ..lines }, x, scratch);
+            run(scratch.get(..patches * depth).unwrap_or(&[]), depth, y);
+            x = x.get(patches * step..).unwrap_or(&[]);
+        }
+    }
+}
+
 /// What a backend can speed up in products with stored weights. Every backend gives the same bytes.
 pub(crate) trait DotRows: Copy {
-    /// Each row of `x` through the layer into a row of `y`.
+    /// Each of the rows through the layer into a row of `y`.
     #[inline(always)]
-    fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-        linear_s8(layer, x, y);
+    fn linear_s8(self, layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+        linear_s8(layer, rows, y);
     }
 
     /// `sums[r][o] += Σ_i x[r][i] w[o][i]`.
@@ -506,25 +606,33 @@ pub(crate) trait DotRows: Copy {
         add_sums_s8(codes, x, sums);
     }
 
-    /// Each row of `x` through the layer into a row of `y`.
+    /// Copies lines of a picture.
     #[inline(always)]
-    fn linear_s16(self, layer: &LayerS16<'_>, x: &[i16], y: &mut [i16]) {
+    fn copy_lines_s8(self, lines: Lines, from: &[i8], to: &mut [i8]) {
+        lines.copy(from, to);
+    }
+
+    /// As [`DotRows::linear_s8`].
+    #[inline(always)]
+    fn linear_s16(self, layer: &LayerS16<'_>, rows: Rows<'_, i16>, y: &mut [i16]) {
         let codes = layer.codes;
-        for (x, y) in x.chunks_exact(codes.depth.max(1)).zip(y.chunks_exact_mut(codes.outputs.max(1))) {
-            for (o, y) in y.iter_mut().enumerate() {
-                *y = layer.outputs.of(o, row_sum_s16(&codes, x, o));
+        rows.each((codes.depth, codes.outputs), y, Lines::copy, |x, step, y| {
+            for (x, y) in rows_of(x, step, codes.depth).zip(y.chunks_exact_mut(codes.outputs.max(1))) {
+                for (o, y) in y.iter_mut().enumerate() {
+                    *y = layer.outputs.of(o, row_sum_s16(&codes, x, o));
+                }
             }
-        }
+        });
     }
 }
 
 /// What runs a layer where nothing is faster than plain Rust.
 pub(crate) const fn choose_portable_s8(codes: &Codes<'_>) -> RunS8 {
-    fn run_bytes(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-        linear_s8_by(byte_row_sums, layer, x, y);
+    fn run_bytes(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+        linear_s8_by(byte_row_sums, layer, rows, y);
     }
-    fn run_any(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-        linear_s8(layer, x, y);
+    fn run_any(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+        linear_s8(layer, rows, y);
     }
     match codes.data {
         Data::Bytes(_) if codes.drop == 0 => run_bytes,
@@ -539,15 +647,27 @@ impl<F: Fn(&Codes<'_>, &[i8], usize, usize, &mut [i32])> RowSums for F {}
 
 /// [`DotRows::linear_s8`] in plain Rust.
 #[inline(always)]
-pub(crate) fn linear_s8(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-    linear_s8_by(row_sums, layer, x, y);
+pub(crate) fn linear_s8(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+    linear_s8_by(row_sums, layer, rows, y);
 }
 
 /// The same with other loops for [`row_sums`].
 #[inline(always)]
-pub(crate) fn linear_s8_by(row_sums: impl RowSums, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+pub(crate) fn linear_s8_by(row_sums: impl RowSums, layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+    let shape = (layer.codes.depth, layer.codes.outputs);
+    rows.each(
+        shape,
+        y,
+        Lines::copy,
+        #[inline(always)]
+        |x, step, y| some_rows_by(&row_sums, layer, x, step, y),
+    );
+}
+
+#[inline(always)]
+fn some_rows_by(row_sums: &impl RowSums, layer: &LayerS8<'_>, x: &[i8], step: usize, y: &mut [i8]) {
     let LayerS8 { codes, filter_offset, outputs, .. } = *layer;
-    for (x, y) in x.chunks_exact(codes.depth.max(1)).zip(y.chunks_exact_mut(codes.outputs.max(1))) {
+    for (x, y) in rows_of(x, step, codes.depth).zip(y.chunks_exact_mut(codes.outputs.max(1))) {
         let row = row_term(x, filter_offset);
         let mut first = 0;
         for y in y.chunks_mut(CHUNK) {

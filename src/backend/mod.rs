@@ -58,7 +58,9 @@ pub(crate) use code_rows::{
     keys_words, values_words,
 };
 pub(crate) use depth_rows::{Axis, DepthRows, DepthS8};
-pub(crate) use dot_rows::{BiasS16, Codes, Data, DotRows, LayerS8, LayerS16, OutputsS8, OutputsS16, masked, row_term};
+pub(crate) use dot_rows::{
+    BiasS16, Codes, Data, DotRows, LayerS8, LayerS16, Lines, OutputsS8, OutputsS16, Rows, masked, row_term,
+};
 pub use dot_rows::{Format, Layout};
 pub(crate) use f32_rows::F32Rows;
 pub(crate) use in_out::InOut;

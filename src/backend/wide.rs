@@ -37,6 +37,12 @@ pub(super) struct Wide {
 }
 
 impl Wide {
+    /// Inputs and outputs of a row.
+    #[inline(always)]
+    pub(super) const fn shape(&self, layer: &LayerS8<'_>) -> (usize, usize) {
+        (self.depth, layer.codes().outputs())
+    }
+
     /// `None` if the weights lie otherwise, or there is no loop for the width.
     #[inline(always)]
     pub(super) fn of(codes: &Codes<'_>) -> Option<Self> {

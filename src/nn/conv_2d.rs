@@ -13,15 +13,19 @@ use super::linear_s8::LinearS8;
 use super::linear_s16::{LinearS16, RequantS16};
 use super::requant::{QuantS8, Requant};
 use super::window::{Inside, Pixels, Window2d};
-use crate::backend::{Auto, Backend, Dispatch, Kernel, Layout};
+use crate::backend::{Auto, Backend, Dispatch, Kernel, Layout, Lines, Rows};
 use crate::bits::{Format, Weights, Width};
 use crate::error::{Arg, Error, Rule, length};
 use crate::shape::Nhwc;
 
-/// Elements of scratch up to which more than one patch is gathered at a time.
+/// Elements of scratch up to which more than two patches are gathered at a time.
 const SMALL: usize = 512;
+/// Inputs of an output from which on it is one.
+const LARGE: usize = 1024;
 /// Most patches at a time.
 const PATCHES: usize = 4;
+/// Patches in a row that are worth leaving to the backend.
+const LONG: usize = 4;
 
 /// What follows from the shapes.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +46,9 @@ struct Plan {
 enum Way {
     /// All pixels are patches, one behind the other.
     AsTheyLie,
-    /// A patch lies in one piece in the picture.
-    Whole,
+    /// A patch lies in one piece in the picture, and those of a row of the output at even distances: so far from one to the
+    /// next.
+    Whole(usize),
     /// So many at a time are put together in the scratch.
     Gathered(usize),
 }
@@ -71,13 +76,15 @@ impl Plan {
         let way = if groups == 1 && window.is_pointwise() {
             Way::AsTheyLie
         } else if groups == 1 && window.is_whole() {
-            Way::Whole
-        } else if groups > 1 || depth >= SMALL {
+            Way::Whole(window.stride()[1] * channels)
+        } else if groups > 1 || depth >= LARGE {
             Way::Gathered(1)
         } else {
             let [height, width] = window.output_size();
             let patches = SMALL / at_least_one(depth);
             let patches = if patches < PATCHES { patches } else { PATCHES };
+            // An even number, as two share the weights.
+            let patches = if patches < 2 { 2 } else { patches & !1 };
             let pixels = height.saturating_mul(width);
             Way::Gathered(if pixels < patches { pixels } else { patches })
         };
@@ -86,7 +93,7 @@ impl Plan {
 
     const fn scratch(&self) -> usize {
         match self.way {
-            Way::AsTheyLie | Way::Whole => 0,
+            Way::AsTheyLie | Way::Whole(_) => 0,
             Way::Gathered(patches) => patches * self.depth,
         }
     }
@@ -329,10 +336,17 @@ impl<L: RowLayer> Kernel for Run<'_, L> {
         let mut left = height * width;
         let mut pictures = x;
         while !y.is_empty() {
+            let mut is_run = false;
             let n = match way {
                 Way::AsTheyLie => input.batch() * height * width,
-                Way::Whole => 1,
-                Way::Gathered(patches) => patches.min(left),
+                Way::Whole(_) => width,
+                Way::Gathered(patches) => match pixels.ahead() / 2 * 2 {
+                    ahead if ahead >= LONG && patches > 1 && groups == 1 && window.is_dense() => {
+                        is_run = true;
+                        ahead
+                    }
+                    _ => patches.min(left),
+                },
             };
             let Some((now, rest)) = core::mem::take(&mut y).split_at_mut_checked(n * outputs) else { return };
             y = rest;
@@ -341,27 +355,37 @@ impl<L: RowLayer> Kernel for Run<'_, L> {
                 let patch = scratch.get_mut(..depth).unwrap_or(&mut []);
                 let n = (outputs / groups).max(1);
                 for (group, now) in now.chunks_exact_mut(n).enumerate() {
-                    gather(&window, (&row, &col), pictures.get(group * seen..).unwrap_or(&[]), seen, pad, patch);
+                    let x = pictures.get(group * seen..).unwrap_or(&[]);
+                    gather::<L, B>(b, &window, (&row, &col), x, seen, pad, patch);
                     let Some(part) = layer.part(group * n, n) else { return };
-                    part.rows(b, patch, now);
+                    part.rows(b, Rows::of(patch, depth), now);
                 }
+            } else if is_run {
+                let (row, col, _) = pixels.run(n);
+                let lines = lines(&window, (&row, &col), seen, n);
+                let x = pictures.get(window.start(&row, &col)..).unwrap_or(&[]);
+                layer.rows(b, Rows::gathered(x, lines.from_patch, lines, scratch), now);
             } else {
-                let patches = match way {
-                    Way::AsTheyLie => x,
-                    Way::Whole => {
-                        let (row, col) = pixels.next();
-                        let start = window.start(&row, &col);
-                        pictures.get(start..start + depth).unwrap_or(&[])
+                let (patches, step) = match way {
+                    Way::AsTheyLie => (x, depth),
+                    Way::Whole(step) => {
+                        let row = pixels.next_row();
+                        let start = window.start(&row, &window.inside(1, 0));
+                        let end = start + width.saturating_sub(1) * step + depth;
+                        (pictures.get(start..end).unwrap_or(&[]), step)
                     }
                     Way::Gathered(_) => {
-                        for patch in scratch.chunks_exact_mut(depth).take(n) {
-                            let (row, col) = pixels.next();
-                            gather(&window, (&row, &col), pictures, seen, pad, patch);
+                        let mut to = scratch.get_mut(..n * depth).unwrap_or(&mut []);
+                        while !to.is_empty() {
+                            let (row, col, run) = pixels.run(to.len() / depth);
+                            let Some((now, rest)) = to.split_at_mut_checked(run * depth) else { return };
+                            gather::<L, B>(b, &window, (&row, &col), pictures, seen, pad, now);
+                            to = rest;
                         }
-                        scratch.get(..n * depth).unwrap_or(&[])
+                        (scratch.get(..n * depth).unwrap_or(&[]), depth)
                     }
                 };
-                layer.rows(b, patches, now);
+                layer.rows(b, Rows::of(patches, step), now);
             }
             left = left.saturating_sub(n);
             if left == 0 {
@@ -372,31 +396,57 @@ impl<L: RowLayer> Kernel for Run<'_, L> {
     }
 }
 
-/// Copies the `seen` channels of every tap of a patch, `pad` for taps that lie outside.
+/// The lines of some patches side by side, of which these taps lie inside.
 #[inline(always)]
-fn gather<T: Copy>(window: &Window2d, (row, col): (&Inside, &Inside), x: &[T], seen: usize, pad: T, patch: &mut [T]) {
-    let [row_step, col_step] = window.steps();
-    let [_, kernel] = window.kernel();
-    let mut at = window.start(row, col);
-    let is_dense = window.is_dense() && seen == window.input().channels();
-    for (k, line) in patch.chunks_exact_mut((kernel * seen).max(1)).enumerate() {
-        if k < row.first || k >= row.end || col.len() == 0 {
-            line.fill(pad);
-            continue;
-        }
-        let Some((before, rest)) = line.split_at_mut_checked(col.first * seen) else { return };
-        let Some((taps, after)) = rest.split_at_mut_checked(col.len() * seen) else { return };
-        before.fill(pad);
-        after.fill(pad);
-        if is_dense {
-            super::copy(x.get(at..).unwrap_or(&[]), taps);
-        } else {
-            let mut from = at;
-            for tap in taps.chunks_exact_mut(seen.max(1)) {
-                super::copy(x.get(from..).unwrap_or(&[]), tap);
-                from += col_step;
-            }
-        }
-        at += row_step;
+fn lines(window: &Window2d, (row, col): (&Inside, &Inside), seen: usize, patches: usize) -> Lines {
+    let [row_step, _] = window.steps();
+    let [height, width] = window.kernel();
+    Lines {
+        from_step: row_step,
+        to_step: width * seen,
+        len: col.len() * seen,
+        n: row.len(),
+        patches,
+        from_patch: window.stride()[1] * window.input().channels(),
+        to_patch: height * width * seen,
+    }
+}
+
+/// Copies the `seen` channels of every tap of some patches side by side, `pad` for taps that lie outside.
+#[inline(always)]
+fn gather<L: RowLayer, B: Backend>(
+    b: B,
+    window: &Window2d,
+    (row, col): (&Inside, &Inside),
+    x: &[L::Element],
+    seen: usize,
+    pad: L::Element,
+    to: &mut [L::Element],
+) {
+    let patch = (window.taps() * seen).max(1);
+    let patches = to.len() / patch;
+    let lines = lines(window, (row, col), seen, patches);
+    if lines.n * lines.len < patch {
+        to.fill(pad);
+    }
+    let first = row.first * lines.to_step + col.first * seen;
+    let (Some(x), Some(to)) = (x.get(window.start(row, col)..), to.get_mut(first..)) else { return };
+    if window.is_dense() && seen == window.input().channels() {
+        return L::copy_lines(b, lines, x, to);
+    }
+    // Tap by tap: a line is then a patch.
+    let [_, col_step] = window.steps();
+    let taps = Lines {
+        from_step: col_step,
+        to_step: seen,
+        len: seen,
+        n: col.len(),
+        patches: row.len(),
+        from_patch: lines.from_step,
+        to_patch: lines.to_step,
+    };
+    for k in 0..patches {
+        let (Some(x), Some(to)) = (x.get(k * lines.from_patch..), to.get_mut(k * patch..)) else { return };
+        L::copy_lines(b, taps, x, to);
     }
 }

@@ -1,13 +1,16 @@
 //! What layers on pictures share between 8 and 16 bits: rows through a layer, and sums that become outputs.
 
-use crate::backend::{Backend, DotRows, LayerS8, LayerS16, OutputsS8, OutputsS16};
+use crate::backend::{Backend, DotRows, LayerS8, LayerS16, Lines, OutputsS8, OutputsS16, Rows};
 
 /// A fully connected layer as a backend takes it.
 pub(super) trait RowLayer: Copy {
     type Element: Copy;
 
-    /// Rows of `x` through the layer into rows of `y`.
-    fn rows<B: Backend>(&self, b: B, x: &[Self::Element], y: &mut [Self::Element]);
+    /// Rows through the layer into rows of `y`.
+    fn rows<B: Backend>(&self, b: B, rows: Rows<'_, Self::Element>, y: &mut [Self::Element]);
+
+    /// Copies lines.
+    fn copy_lines<B: Backend>(b: B, lines: Lines, from: &[Self::Element], to: &mut [Self::Element]);
 
     /// Some of its outputs as a layer of their own, where weights lie row by row.
     fn part(&self, first: usize, n: usize) -> Option<Self>;
@@ -17,14 +20,19 @@ impl RowLayer for LayerS8<'_> {
     type Element = i8;
 
     #[inline(always)]
-    fn rows<B: Backend>(&self, b: B, x: &[i8], y: &mut [i8]) {
+    fn rows<B: Backend>(&self, b: B, rows: Rows<'_, i8>, y: &mut [i8]) {
         /// The loops once in a firmware, however many kernels end in them. Where instruction sets are chosen at run time they
         /// must be inlined into their caller.
         #[inline(never)]
-        fn shared<B: Backend>(b: B, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-            DotRows::linear_s8(b, layer, x, y);
+        fn shared<B: Backend>(b: B, layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+            DotRows::linear_s8(b, layer, rows, y);
         }
-        if cfg!(target_arch = "arm") { shared(b, self, x, y) } else { DotRows::linear_s8(b, self, x, y) }
+        if cfg!(target_arch = "arm") { shared(b, self, rows, y) } else { DotRows::linear_s8(b, self, rows, y) }
+    }
+
+    #[inline(always)]
+    fn copy_lines<B: Backend>(b: B, lines: Lines, from: &[i8], to: &mut [i8]) {
+        DotRows::copy_lines_s8(b, lines, from, to);
     }
 
     #[inline(always)]
@@ -37,12 +45,17 @@ impl RowLayer for LayerS16<'_> {
     type Element = i16;
 
     #[inline(always)]
-    fn rows<B: Backend>(&self, b: B, x: &[i16], y: &mut [i16]) {
+    fn rows<B: Backend>(&self, b: B, rows: Rows<'_, i16>, y: &mut [i16]) {
         #[inline(never)]
-        fn shared<B: Backend>(b: B, layer: &LayerS16<'_>, x: &[i16], y: &mut [i16]) {
-            DotRows::linear_s16(b, layer, x, y);
+        fn shared<B: Backend>(b: B, layer: &LayerS16<'_>, rows: Rows<'_, i16>, y: &mut [i16]) {
+            DotRows::linear_s16(b, layer, rows, y);
         }
-        if cfg!(target_arch = "arm") { shared(b, self, x, y) } else { DotRows::linear_s16(b, self, x, y) }
+        if cfg!(target_arch = "arm") { shared(b, self, rows, y) } else { DotRows::linear_s16(b, self, rows, y) }
+    }
+
+    #[inline(always)]
+    fn copy_lines<B: Backend>(_: B, lines: Lines, from: &[i16], to: &mut [i16]) {
+        lines.copy(from, to);
     }
 
     #[inline(always)]

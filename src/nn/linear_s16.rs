@@ -2,7 +2,7 @@
 
 use super::element::RowLayer;
 use super::requant::is_usable;
-use crate::backend::{Auto, Backend, BiasS16, Dispatch, Kernel, LayerS16, OutputsS16};
+use crate::backend::{Auto, Backend, BiasS16, Dispatch, Kernel, LayerS16, OutputsS16, Rows};
 use crate::bits::{Weights, Width};
 use crate::error::{Arg, Error, Rule, length};
 
@@ -214,6 +214,6 @@ impl Kernel for Run<'_> {
 
     #[inline(always)]
     fn eval<B: Backend>(self, b: B) {
-        self.layer.rows(b, self.x, self.y);
+        self.layer.rows(b, Rows::of(self.x, self.layer.codes.depth()), self.y);
     }
 }

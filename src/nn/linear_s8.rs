@@ -2,7 +2,7 @@
 
 use super::element::RowLayer;
 use super::requant::{self, MOST_DEPTH, QuantS8, Requant};
-use crate::backend::{Auto, Backend, Codes, Dispatch, DotRows, Kernel, LayerS8, OutputsS8};
+use crate::backend::{Auto, Backend, Codes, Dispatch, DotRows, Kernel, LayerS8, OutputsS8, Rows};
 use crate::bits::{Weights, Width};
 use crate::error::{Arg, Error, Rule, length};
 
@@ -241,7 +241,7 @@ impl Kernel for Run<'_> {
 
     #[inline(always)]
     fn eval<B: Backend>(self, b: B) {
-        self.layer.rows(b, self.x, self.y);
+        self.layer.rows(b, Rows::of(self.x, self.layer.codes().depth()), self.y);
     }
 }
 

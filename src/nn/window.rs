@@ -165,6 +165,11 @@ impl Window2d {
         self.kernel
     }
 
+    /// From one window to the next, down and to the right.
+    pub(super) const fn stride(&self) -> [usize; 2] {
+        self.stride
+    }
+
     /// Rows above and columns left of the picture that the first window covers.
     #[must_use]
     pub const fn before(&self) -> [usize; 2] {
@@ -308,20 +313,59 @@ pub(super) struct Pixels<'a> {
     window: &'a Window2d,
     row: Inside,
     next: [usize; 2],
+    /// Columns from here on, so many, have all of their taps inside.
+    inner: [usize; 2],
 }
 
 impl<'a> Pixels<'a> {
     #[inline(always)]
     pub(super) fn of(window: &'a Window2d) -> Self {
-        Self { window, row: window.inside(0, 0), next: [0, 0] }
+        let (stride, before) = (window.stride[1].max(1), window.before[1]);
+        let first = before.div_ceil(stride);
+        // The last tap of column `j` is at `j stride - before + reach`.
+        let reach = (window.kernel[1] - 1) * window.dilation[1];
+        let room = (window.input.width() + before).saturating_sub(reach);
+        let end = room.div_ceil(stride).min(window.output[1]);
+        Self { window, row: window.inside(0, 0), next: [0, 0], inner: [first, end.saturating_sub(first)] }
+    }
+
+    /// Rows inside of the next row of them, which are all passed over.
+    #[inline(always)]
+    pub(super) fn next_row(&mut self) -> Inside {
+        let row = self.row;
+        self.next[0] = if self.next[0] + 1 == self.window.output[0] { 0 } else { self.next[0] + 1 };
+        self.row = self.window.inside(0, self.next[0]);
+        row
+    }
+
+    /// How many in a row from the next one on have all of their taps inside.
+    #[inline(always)]
+    pub(super) fn ahead(&self) -> usize {
+        let (col, [first, n]) = (self.next[1], self.inner);
+        if self.row.len() == self.window.kernel[0] && col >= first { (first + n).saturating_sub(col) } else { 0 }
     }
 
     /// Rows and columns inside of the next one; it starts over after the last.
     #[inline(always)]
     pub(super) fn next(&mut self) -> (Inside, Inside) {
+        let (row, col, _) = self.run(1);
+        (row, col)
+    }
+
+    /// The same for as many in a row, at most `most`, as have all columns inside; the columns are those of the first.
+    #[inline(always)]
+    pub(super) fn run(&mut self, most: usize) -> (Inside, Inside, usize) {
         let [row, col] = self.next;
-        let taps = (self.row, self.window.inside(1, col));
-        self.next[1] = col + 1;
+        let mut run = 1;
+        let taps = if col.wrapping_sub(self.inner[0]) < self.inner[1] {
+            run = most.min(self.inner[0] + self.inner[1] - col);
+            let at = col * self.window.stride[1] - self.window.before[1];
+            Inside { first: 0, end: self.window.kernel[1], at }
+        } else {
+            self.window.inside(1, col)
+        };
+        let taps = (self.row, taps, run);
+        self.next[1] = col + run;
         if self.next[1] == self.window.output[1] {
             let row = if row + 1 == self.window.output[0] { 0 } else { row + 1 };
             self.next = [row, 0];

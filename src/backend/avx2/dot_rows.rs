@@ -11,16 +11,19 @@ use core::arch::x86_64::{
 };
 
 use super::Avx2;
-use crate::backend::dot_rows::{self, Codes, DotRows, LayerS8};
+use crate::backend::dot_rows::{self, Codes, DotRows, LayerS8, Lines, Rows};
 use crate::backend::wide::{self, BOTH, BOTH_ROUNDED, BYTES, HIGH, NIBBLES, ROUNDED, Sink, Wide};
 
 impl DotRows for Avx2 {
     #[inline(always)]
-    fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    fn linear_s8(self, layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
         match Wide::of(layer.codes()) {
-            // SAFETY: the token proves the features.
-            Some(wide) => unsafe { linear(&wide, layer, x, y) },
-            None => dot_rows::linear_s8(layer, x, y),
+            Some(wide) => {
+                let shape = wide.shape(layer);
+                // SAFETY: the token proves the features.
+                rows.each(shape, y, Lines::copy, |x, step, y| unsafe { linear(&wide, layer, x, step, y) });
+            }
+            None => dot_rows::linear_s8(layer, rows, y),
         }
     }
 
@@ -38,8 +41,14 @@ impl DotRows for Avx2 {
 const ROWS: usize = 3;
 
 #[target_feature(enable = "avx2,fma,bmi2")]
-pub(in crate::backend) fn linear(wide: &Wide, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-    run(wide, layer.codes().outputs(), x, &mut Sink::Outputs(layer, y));
+pub(in crate::backend) fn linear(wide: &Wide, layer: &LayerS8<'_>, x: &[i8], step: usize, y: &mut [i8]) {
+    let outputs = layer.codes().outputs();
+    if step == wide.depth {
+        return run(wide, outputs, x, &mut Sink::Outputs(layer, y));
+    }
+    for (x, y) in dot_rows::rows_of(x, step, wide.depth).zip(y.chunks_exact_mut(outputs.max(1))) {
+        run(wide, outputs, x, &mut Sink::Outputs(layer, y));
+    }
 }
 
 #[target_feature(enable = "avx2,fma,bmi2")]

@@ -15,18 +15,24 @@ use core::arch::x86_64::{
 
 use super::Avx512;
 use crate::backend::avx2;
-use crate::backend::dot_rows::{self, Codes, DotRows, LayerS8, OutputsS8};
+use crate::backend::dot_rows::{self, Codes, DotRows, LayerS8, Lines, OutputsS8, Rows};
 use crate::backend::wide::{self, BOTH, BOTH_ROUNDED, BYTES, HIGH, NIBBLES, ROUNDED, Sink, Wide};
 
 impl DotRows for Avx512 {
     #[inline(always)]
-    fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    fn linear_s8(self, layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
         match (self.vnni(), Wide::of(layer.codes())) {
-            // SAFETY: the tokens prove the features.
-            (Some(_), Some(wide)) => unsafe { linear(&wide, layer, x, y) },
-            // SAFETY: the token proves the features.
-            (None, Some(wide)) => unsafe { avx2::linear(&wide, layer, x, y) },
-            _ => dot_rows::linear_s8(layer, x, y),
+            (Some(_), Some(wide)) => {
+                let shape = wide.shape(layer);
+                // SAFETY: the tokens prove the features.
+                rows.each(shape, y, Lines::copy, |x, step, y| unsafe { linear(&wide, layer, x, step, y) });
+            }
+            (None, Some(wide)) => {
+                let shape = wide.shape(layer);
+                // SAFETY: the token proves the features.
+                rows.each(shape, y, Lines::copy, |x, step, y| unsafe { avx2::linear(&wide, layer, x, step, y) });
+            }
+            _ => dot_rows::linear_s8(layer, rows, y),
         }
     }
 
@@ -48,8 +54,14 @@ const ROWS: usize = 6;
 const GROUPS: usize = 4;
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn linear(wide: &Wide, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-    run(wide, layer.codes().outputs(), x, &mut Sink::Outputs(layer, y));
+fn linear(wide: &Wide, layer: &LayerS8<'_>, x: &[i8], step: usize, y: &mut [i8]) {
+    let outputs = layer.codes().outputs();
+    if step == wide.depth {
+        return run(wide, outputs, x, &mut Sink::Outputs(layer, y));
+    }
+    for (x, y) in dot_rows::rows_of(x, step, wide.depth).zip(y.chunks_exact_mut(outputs.max(1))) {
+        run(wide, outputs, x, &mut Sink::Outputs(layer, y));
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]

@@ -5,17 +5,24 @@
 use core::mem::MaybeUninit;
 
 use super::Dsp;
-use super::leaves_dot::{self, BLOCK, Tables, Turn};
-use crate::backend::dot_rows::{self, Codes, Data, DotRows, Format, LayerS8, Layout, OutputsS8, RunS8, row_term};
+use super::leaves_dot::{self, BLOCK, Tables, Turn, TurnOfTwo};
+use crate::backend::dot_rows::{
+    self, Codes, Data, DotRows, Format, LayerS8, Layout, Lines, OutputsS8, Rows, RunS8, row_term, rows_of,
+};
 
 impl DotRows for Dsp {
     #[inline(always)]
-    fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    fn linear_s8(self, layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
         if cfg!(scrimp_picked = "dsp") {
-            layer.run_chosen(x, y);
+            layer.run_chosen(rows, y);
         } else {
-            choose_s8(layer.codes(), layer.outputs())(layer, x, y);
+            choose_s8(layer.codes(), layer.outputs())(layer, rows, y);
         }
+    }
+
+    #[inline(always)]
+    fn copy_lines_s8(self, lines: Lines, from: &[i8], to: &mut [i8]) {
+        copy_lines(lines, from, to);
     }
 
     #[inline(always)]
@@ -24,12 +31,26 @@ impl DotRows for Dsp {
     }
 }
 
+/// Lines of a picture, if all are there.
+#[inline(always)]
+fn copy_lines(lines: Lines, from: &[i8], to: &mut [i8]) {
+    if lines.fit(from.len(), to.len()) {
+        // SAFETY: there is a line, none is empty, and all of them are there.
+        unsafe { leaves_dot::copy_lines(from.as_ptr(), to.as_mut_ptr(), &raw const lines) };
+    }
+}
+
 type Leaf = unsafe extern "C" fn(*const u32, *const u32, usize, *mut i32, *const Turn);
+
+/// A loop over two rows.
+type LeafOfTwo = unsafe extern "C" fn(*const u32, *const u32, usize, *mut i32, *const TurnOfTwo);
 
 /// The loop for weights of a format at a width.
 #[derive(Clone, Copy)]
 struct Loop {
     leaf: Leaf,
+    /// For two rows at a time, if there is one: for the first block, and on top of sums.
+    of_two: Option<(LeafOfTwo, LeafOfTwo)>,
     words: *const u32,
     /// Lower plane, or the same.
     low: *const u32,
@@ -85,14 +106,14 @@ pub(crate) const fn choose_s8(codes: &Codes<'_>, outputs: &OutputsS8<'_>) -> Run
         ($($kind:ident),*) => {
             match Kind::of(codes) {
                 $(Some(Kind::$kind) => {
-                    fn run_fast(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-                        fast(&Loop::of(Kind::$kind, layer.codes()), layer, x, y);
+                    fn run_fast(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+                        each(Kind::$kind, layer, rows, y, fast);
                     }
-                    fn run_deep(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-                        deep(&Loop::of(Kind::$kind, layer.codes()), layer, x, y);
+                    fn run_deep(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+                        each(Kind::$kind, layer, rows, y, deep);
                     }
-                    fn run_slow(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-                        slow(&Loop::of(Kind::$kind, layer.codes()), layer, x, y);
+                    fn run_slow(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+                        each(Kind::$kind, layer, rows, y, slow);
                     }
                     if !outputs.is_plain {
                         run_slow
@@ -107,6 +128,20 @@ pub(crate) const fn choose_s8(codes: &Codes<'_>, outputs: &OutputsS8<'_>) -> Run
         };
     }
     of!(S8, Raw8, Rounded, S4, Nest4, Nest8, NestRounded, Residuals)
+}
+
+/// Rows that lie in one piece, after patches have been put together.
+#[inline(always)]
+fn each(
+    kind: Kind,
+    layer: &LayerS8<'_>,
+    rows: Rows<'_, i8>,
+    y: &mut [i8],
+    run: impl Fn(&Loop, &LayerS8<'_>, &[i8], usize, &mut [i8]),
+) {
+    let codes = layer.codes();
+    let inner = Loop::of(kind, codes);
+    rows.each((codes.depth(), codes.outputs()), y, copy_lines, |x, step, y| run(&inner, layer, x, step, y));
 }
 
 impl Loop {
@@ -133,8 +168,12 @@ impl Loop {
             Kind::NestRounded => (leaves_dot::nest_rounded, 1, 256),
             Kind::Residuals => (leaves_dot::residuals, 1, 16),
         };
+        let of_two: Option<(LeafOfTwo, LeafOfTwo)> = match kind {
+            Kind::S8 => Some((leaves_dot::s8_two, leaves_dot::add_s8_two)),
+            _ => None,
+        };
         let group = codes.depth().div_ceil(16) * 8 * words_a_pair;
-        Self { leaf, words: words.as_ptr(), low: low.as_ptr(), words_a_pair, group, less, drop }
+        Self { leaf, of_two, words: words.as_ptr(), low: low.as_ptr(), words_a_pair, group, less, drop }
     }
 
     /// The doubled sums of the outputs from `first`, a multiple of 4, on, for the inputs of one block from `start` on.
@@ -169,6 +208,12 @@ impl Loop {
 ///
 /// Stands alone, as LLVM clears a structure of which one field is known.
 type Room = MaybeUninit<[u32; BLOCK / 2]>;
+
+/// The same for two rows.
+type RoomOfTwo = MaybeUninit<[u32; BLOCK]>;
+
+/// Sums of two rows.
+type SumsOfTwo = MaybeUninit<[i32; 2 * CHUNK]>;
 
 /// Room for sums; those of the outputs there are get written.
 type Sums<const N: usize> = MaybeUninit<[i32; N]>;
@@ -225,15 +270,119 @@ impl<'a> Block<'a> {
     }
 }
 
+/// Rows two by two, which share the weights, of plain outputs; gives what is left, a row or none.
+#[inline(never)]
+fn pairs<'x, 'y>(
+    inner: &Loop,
+    layer: &LayerS8<'_>,
+    x: &'x [i8],
+    step: usize,
+    y: &'y mut [i8],
+) -> (&'x [i8], &'y mut [i8]) {
+    let codes = layer.codes();
+    let (depth, outputs) = (codes.depth(), codes.outputs().max(1));
+    let Some(leaves) = inner.of_two else { return (x, y) };
+    let whole = y.len() / (2 * outputs) * (2 * outputs);
+    if whole == 0 {
+        return (x, y);
+    }
+    let Some((y, last)) = y.split_at_mut_checked(whole) else { return (x, &mut []) };
+    let (mut room, mut sums) = (RoomOfTwo::uninit(), SumsOfTwo::uninit());
+    let (wide, sums) = (room.as_mut_ptr().cast(), sums.as_mut_ptr().cast());
+    let mut x = x;
+    for y in y.chunks_exact_mut(2 * outputs) {
+        let (Some(x0), Some(x1)) = (x.get(..depth), x.get(step..).and_then(|x| x.get(..depth))) else { break };
+        let Some((mut y0, mut y1)) = y.split_at_mut_checked(outputs) else { break };
+        let mut first = 0;
+        // Deeper rows are widened anew for each few outputs, which is little beside their products.
+        let mut less = [0; 2];
+        while !y0.is_empty() {
+            let n = y0.len().min(CHUNK);
+            let (Some((now0, rest0)), Some((now1, rest1))) =
+                (core::mem::take(&mut y0).split_at_mut_checked(n), core::mem::take(&mut y1).split_at_mut_checked(n))
+            else {
+                break;
+            };
+            (y0, y1) = (rest0, rest1);
+            let mut start = 0;
+            let mut leaf = leaves.0;
+            for (x0, x1) in x0.chunks(BLOCK).zip(x1.chunks(BLOCK)) {
+                if first == 0 || depth > BLOCK {
+                    // SAFETY: the rows are of one length, at most `BLOCK`, and not empty.
+                    let both = unsafe { leaves_dot::widen_two(x0.as_ptr(), x1.as_ptr(), x0.len(), wide) };
+                    less = [(both as i32).wrapping_mul(inner.less), ((both >> 32) as i32).wrapping_mul(inner.less)];
+                }
+                let fours = x0.len().div_ceil(4);
+                let turn = TurnOfTwo { fours: fours as u32, skip: ((inner.group - fours * 4) * 4) as u32, less };
+                let at = first / 4 * inner.group + start / 2 * inner.words_a_pair;
+                // SAFETY: the outputs are the weights', `n` of them and not none; the block's pairs are there, and the sums have
+                // room for `CHUNK` outputs of two rows.
+                unsafe { leaf(inner.words.wrapping_add(at), wide, n.div_ceil(4), sums, &raw const turn) };
+                start += BLOCK;
+                leaf = leaves.1;
+            }
+            plain_outputs_of_two(layer, first, sums, (x0, x1), (now0, now1));
+            first += n;
+        }
+        x = x.get(2 * step..).unwrap_or(&[]);
+    }
+    (x, last)
+}
+
+/// Outputs of two rows from `first` on.
+#[inline(always)]
+fn plain_outputs_of_two(
+    layer: &LayerS8<'_>,
+    first: usize,
+    sums: *mut i32,
+    (x0, x1): (&[i8], &[i8]),
+    (y0, y1): (&mut [i8], &mut [i8]),
+) {
+    let outputs = layer.outputs();
+    let n = y0.len();
+    if layer.filter_offset() != 0 {
+        let terms = [row_term(x0, layer.filter_offset()), row_term(x1, layer.filter_offset())];
+        // SAFETY: the loop has written two sums for each output.
+        let sums = unsafe { core::slice::from_raw_parts_mut(sums, 2 * n) };
+        for two in sums.chunks_exact_mut(2) {
+            two.iter_mut().zip(terms).for_each(|(sum, term)| *sum = sum.wrapping_add(term.wrapping_mul(2)));
+        }
+    }
+    let tables = Tables {
+        bias: outputs.bias.as_ptr().wrapping_add(first),
+        mantissa: outputs.mantissa.as_ptr().wrapping_add(first),
+        shift: outputs.shift.as_ptr().wrapping_add(first),
+        twice_offset: 2 * outputs.offset + 1,
+    };
+    let leaf =
+        if i32::from(outputs.min) >= outputs.offset { leaves_dot::outputs_two_above } else { leaves_dot::outputs_two };
+    // SAFETY: the sums of both rows, their outputs and the tables, which have an entry for each output, are valid for `n`;
+    // `is_plain` says that shifts and sums are within bounds.
+    unsafe { leaf(sums, y0.as_mut_ptr(), y1.as_mut_ptr(), n, &raw const tables) };
+    clamp(outputs, y0);
+    clamp(outputs, y1);
+}
+
+/// What of the activation's range is left to do.
+#[inline(always)]
+fn clamp(outputs: &OutputsS8<'_>, y: &mut [i8]) {
+    if outputs.min > i8::MIN || outputs.max < i8::MAX {
+        for y in y {
+            *y = (*y).min(outputs.max).max(outputs.min);
+        }
+    }
+}
+
 /// Layers of one block of inputs, and plain outputs.
 #[inline(never)]
-fn fast(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+fn fast(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], step: usize, y: &mut [i8]) {
     let codes = layer.codes();
+    let (x, y) = pairs(inner, layer, x, step, y);
     let (depth, outputs) = (codes.depth().max(1), codes.outputs().max(1));
     let (mut room, mut sums) = (Room::uninit(), Sums::<CHUNK>::uninit());
     let sums = sums.as_mut_ptr().cast();
     let mut block = Block::new(&mut room);
-    for (x, y) in x.chunks_exact(depth).zip(y.chunks_exact_mut(outputs)) {
+    for (x, y) in rows_of(x, step, depth).zip(y.chunks_exact_mut(outputs)) {
         block.fill(x);
         let term = block.sum.wrapping_mul(layer.filter_offset());
         let mut first = 0;
@@ -248,11 +397,12 @@ fn fast(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
 
 /// Deeper layers with plain outputs: the blocks are widened anew for each few outputs, which is little beside their products.
 #[inline(never)]
-fn deep(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+fn deep(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], step: usize, y: &mut [i8]) {
     let codes = layer.codes();
+    let (x, y) = pairs(inner, layer, x, step, y);
     let mut sums = Sums::<CHUNK>::uninit();
     let sums: *mut i32 = sums.as_mut_ptr().cast();
-    for (x, y) in x.chunks_exact(codes.depth().max(1)).zip(y.chunks_exact_mut(codes.outputs().max(1))) {
+    for (x, y) in rows_of(x, step, codes.depth()).zip(y.chunks_exact_mut(codes.outputs().max(1))) {
         let term = row_term(x, layer.filter_offset());
         let mut first = 0;
         for y in y.chunks_mut(CHUNK) {
@@ -292,11 +442,7 @@ fn plain_outputs(outputs: &OutputsS8<'_>, first: usize, sums: *mut i32, term: i3
         let sums = unsafe { core::slice::from_raw_parts(sums, n) };
         last_outputs(outputs, first, sums, y);
     }
-    if outputs.min > i8::MIN || outputs.max < i8::MAX {
-        for y in y {
-            *y = (*y).min(outputs.max).max(outputs.min);
-        }
-    }
+    clamp(outputs, y);
 }
 
 /// Those behind the last whole four.
@@ -309,9 +455,9 @@ fn last_outputs(outputs: &OutputsS8<'_>, first: usize, sums: &[i32], y: &mut [i8
 
 /// Multipliers and roundings that the fast outputs do not know, of any depth.
 #[inline(never)]
-fn slow(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+fn slow(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], step: usize, y: &mut [i8]) {
     let codes = layer.codes();
-    for (x, y) in x.chunks_exact(codes.depth().max(1)).zip(y.chunks_exact_mut(codes.outputs().max(1))) {
+    for (x, y) in rows_of(x, step, codes.depth()).zip(y.chunks_exact_mut(codes.outputs().max(1))) {
         let term = row_term(x, layer.filter_offset());
         let mut first = 0;
         for y in y.chunks_mut(CHUNK) {

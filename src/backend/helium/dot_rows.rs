@@ -5,21 +5,37 @@
 use core::mem::MaybeUninit;
 
 use super::Helium;
-use super::leaves_dot::{self, Tables, Turn};
-use crate::backend::dot_rows::{self, Codes, Data, DotRows, Format, LayerS8, Layout, OutputsS8, RunS8};
+use super::leaves_dot::{self, Tables, Turn, TurnOfTwo};
+use crate::backend::dot_rows::{
+    self, Codes, Data, DotRows, Format, LayerS8, Layout, Lines, OutputsS8, Rows, RunS8, rows_of,
+};
 
 /// Outputs at a time.
 const CHUNK: usize = 128;
 
 impl DotRows for Helium {
     #[inline(always)]
-    fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-        layer.run_chosen(x, y);
+    fn linear_s8(self, layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+        layer.run_chosen(rows, y);
+    }
+
+    #[inline(always)]
+    fn copy_lines_s8(self, lines: Lines, from: &[i8], to: &mut [i8]) {
+        copy_lines(lines, from, to);
     }
 
     #[inline(always)]
     fn add_sums_s8(self, codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
         add_sums(codes, x, sums);
+    }
+}
+
+/// Lines of a picture, if all are there.
+#[inline(always)]
+fn copy_lines(lines: Lines, from: &[i8], to: &mut [i8]) {
+    if lines.fit(from.len(), to.len()) {
+        // SAFETY: there is a line, none is empty, and all of them are there.
+        unsafe { leaves_dot::copy_lines(from.as_ptr(), to.as_mut_ptr(), &raw const lines) };
     }
 }
 
@@ -46,6 +62,8 @@ struct Loop {
     /// Half a step of the width, less what the weights have added.
     half: u32,
     drop: u32,
+    /// Whether there is a loop for two rows.
+    has_two: bool,
 }
 
 /// The loops there are.
@@ -95,11 +113,15 @@ pub(crate) const fn choose_s8(codes: &Codes<'_>, outputs: &OutputsS8<'_>) -> Run
         ($($kind:ident),*) => {
             match Kind::of(codes) {
                 $(Some(Kind::$kind) => {
-                    fn run_plain(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-                        linear(&Loop::of(Kind::$kind, layer.codes()), layer, x, y, quantize_plain);
+                    fn run_plain(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+                        let inner = Loop::of(Kind::$kind, layer.codes());
+                        let (rows, y) = pairs(&inner, layer, rows, y);
+                        if !y.is_empty() {
+                            each(&inner, layer, rows, y, quantize_plain);
+                        }
                     }
-                    fn run_any(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-                        linear(&Loop::of(Kind::$kind, layer.codes()), layer, x, y, quantize_slowly);
+                    fn run_any(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+                        each(&Loop::of(Kind::$kind, layer.codes()), layer, rows, y, quantize_slowly);
                     }
                     if outputs.is_plain { run_plain } else { run_any }
                 })*
@@ -108,6 +130,13 @@ pub(crate) const fn choose_s8(codes: &Codes<'_>, outputs: &OutputsS8<'_>) -> Run
         };
     }
     of!(S8, Rounded, S4, Nest4, Nest8, NestRounded, Residuals)
+}
+
+/// Rows that lie in one piece, after patches have been put together.
+#[inline(always)]
+fn each(inner: &Loop, layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8], quantize: Quantize) {
+    let codes = layer.codes();
+    rows.each((codes.depth(), codes.outputs()), y, copy_lines, |x, step, y| linear(inner, layer, x, step, y, quantize));
 }
 
 impl Loop {
@@ -136,12 +165,22 @@ impl Loop {
         // What nibbles have added goes with the half step.
         let less = if words_a_block == 16 { 8 } else { 0 };
         let half = ((1u32 << drop) >> 1).wrapping_sub(less);
-        Self { leaf, words: words.as_ptr(), low: low.as_ptr(), words_a_block, excess, is_taken_off, half, drop }
+        Self {
+            leaf,
+            words: words.as_ptr(),
+            low: low.as_ptr(),
+            words_a_block,
+            excess,
+            is_taken_off,
+            half,
+            drop,
+            has_two: matches!(kind, Kind::S8),
+        }
     }
 
     /// `sums = start + products` for `groups` groups of eight outputs from `first` on; `total` is the sum of `x`.
     ///
-    /// The last inputs, if they are no whole block, are a second run over all groups.
+    /// The last inputs, if they are no whole block, are a second run over all groups where weights are nibbles.
     ///
     /// # Safety
     /// `x` is a row of the weights' depth, the outputs are the weights' (or padding of their last group), `start` and
@@ -153,6 +192,21 @@ impl Loop {
         let group = x.len().div_ceil(16) * self.words_a_block;
         let at = first / 8 * group;
         let (words, low) = (self.words.wrapping_add(at), self.low.wrapping_add(at));
+        if self.words_a_block == 32 {
+            let turn = Turn {
+                blocks: whole.len() as u32,
+                skip: (group * 2) as u32,
+                end: sums.wrapping_add(groups * 8),
+                low,
+                half: self.half,
+                mask: 0xFF << self.drop,
+                first: 0,
+                tail: tail.len() as u32,
+            };
+            // SAFETY: the row, which is not empty, the groups' words, which are as long as the shape asks for, and eight elements a
+            // group in `start` and `sums` are there.
+            return unsafe { (self.leaf)(x.as_ptr(), words, start, sums, &raw const turn) };
+        }
         let turn = Turn {
             blocks: whole.len() as u32,
             skip: ((group - passed) * 4) as u32,
@@ -161,6 +215,7 @@ impl Loop {
             half: self.half,
             mask: 0xFF << self.drop,
             first: if self.is_taken_off { total.wrapping_mul(-self.excess) } else { 0 },
+            tail: 0,
         };
         if tail.is_empty() {
             // SAFETY: the blocks of `x`, not none, the groups' words in both planes, which are as long as the shape asks for, and
@@ -196,15 +251,113 @@ fn total(x: &[i8]) -> i32 {
 /// From sums with their bias, from the given output on, and one number more, to outputs.
 type Quantize = fn(&OutputsS8<'_>, usize, *const i32, i32, &mut [i8]);
 
+/// Outputs at a time of two rows.
+const CHUNK_OF_TWO: usize = CHUNK / 2;
+
+/// Rows two by two, which share the weights, of a plain layer; gives what is left, a row or none.
+#[inline(always)]
+fn pairs<'x, 'y>(
+    inner: &Loop,
+    layer: &LayerS8<'_>,
+    mut rows: Rows<'x, i8>,
+    y: &'y mut [i8],
+) -> (Rows<'x, i8>, &'y mut [i8]) {
+    let (depth, outputs) = (layer.codes().depth(), layer.codes().outputs().max(1));
+    let whole = y.len() / (2 * outputs) * (2 * outputs);
+    if whole == 0 || !inner.has_two || layer.filter_offset() != 0 {
+        return (rows, y);
+    }
+    // Where rows are put together, two must have room.
+    if rows.gather.as_ref().is_some_and(|(_, scratch)| scratch.len() < 2 * depth) {
+        return (rows, y);
+    }
+    let Some((y, last)) = y.split_at_mut_checked(whole) else { return (rows, &mut []) };
+    some_pairs(inner, layer, &mut rows, y);
+    rows.x = rows.x.get(whole / outputs * rows.step..).unwrap_or(&[]);
+    (rows, last)
+}
+
+/// The same where every row has another one; `y` is whole pairs of them.
 #[inline(never)]
-fn linear(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8], quantize: Quantize) {
+fn some_pairs(inner: &Loop, layer: &LayerS8<'_>, rows: &mut Rows<'_, i8>, y: &mut [i8]) {
+    let (codes, outputs) = (layer.codes(), layer.outputs());
+    let (depth, all) = (codes.depth(), codes.outputs().max(1));
+    let pairs = y.len() / (2 * all);
+    let (x, step) = (rows.x, rows.step);
+    // Two patches, and where they go.
+    let mut gather = None;
+    let is_there = if let Some((lines, scratch)) = &mut rows.gather {
+        let lines = Lines { patches: 2, from_patch: step, to_patch: depth, ..*lines };
+        let all = Lines { patches: 2 * pairs, to_patch: 0, ..lines };
+        gather = Some((lines, scratch.as_mut_ptr()));
+        all.fit(x.len(), depth) && lines.fit(x.len(), scratch.len())
+    } else {
+        (2 * pairs).wrapping_sub(1).saturating_mul(step).saturating_add(depth) <= x.len()
+    };
+    if !is_there {
+        return;
+    }
+    let leaf =
+        if i32::from(outputs.min) >= outputs.offset { leaves_dot::outputs_two_above } else { leaves_dot::outputs_two };
+    let (mut room, mut biases) = (ROOM, ROOM);
+    let sums: *mut i32 = room.as_mut_ptr().cast();
+    for (first, bias) in (0..).step_by(CHUNK_OF_TWO).zip(outputs.bias.chunks(CHUNK_OF_TWO)) {
+        let n = bias.len();
+        let mut start = bias.as_ptr();
+        if !n.is_multiple_of(4) {
+            // Biases that are no whole four are copied.
+            for (to, from) in biases.iter_mut().zip(bias.iter().copied().chain([0; 3])) {
+                *to = MaybeUninit::new(from);
+            }
+            start = biases.as_ptr().cast();
+        }
+        let mut from = x.as_ptr();
+        let rows = if let Some((_, patches)) = gather {
+            [patches.cast_const(), patches.cast_const().wrapping_add(depth)]
+        } else {
+            [from, from.wrapping_add(step)]
+        };
+        let (blocks, tail) = ((depth / 16) as u32, (depth % 16) as u32);
+        let mut turn = TurnOfTwo { x: rows, blocks, tail, end: sums.wrapping_add(n.div_ceil(4) * 8) };
+        let tables = Tables {
+            mantissa: outputs.mantissa.as_ptr().wrapping_add(first),
+            term: 0,
+            shift: outputs.shift.as_ptr().wrapping_add(first),
+            offset: outputs.offset,
+            min: outputs.min.into(),
+            max: outputs.max.into(),
+        };
+        let words = inner.words.wrapping_add(first * depth.div_ceil(16) * 4);
+        let mut to = y.as_mut_ptr().wrapping_add(first);
+        for _ in 0..pairs {
+            if let Some((lines, patches)) = &gather {
+                // SAFETY: the lines of all pairs are in `x`, and two patches have room, as was checked.
+                unsafe { leaves_dot::copy_lines(from, *patches, lines) };
+                from = from.wrapping_add(2 * step);
+            }
+            // SAFETY: both rows are in `x`, as was checked, and not empty; the words of `n` outputs, rounded up to four, are there, as
+            // many biases, and room for two sums of each of at most `CHUNK_OF_TWO`.
+            unsafe { leaves_dot::s8_two(words, start, sums, &raw const turn) };
+            // SAFETY: the sums, both rows of outputs, which are in `y`, and the tables, which have an entry for each output, are
+            // valid for `n`; the layer is plain, so shifts are within bounds.
+            unsafe { leaf(sums, to, to.wrapping_add(all), n, &raw const tables) };
+            if gather.is_none() {
+                turn.x = turn.x.map(|row| row.wrapping_add(2 * step));
+            }
+            to = to.wrapping_add(2 * all);
+        }
+    }
+}
+
+#[inline(never)]
+fn linear(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], step: usize, y: &mut [i8], quantize: Quantize) {
     let codes = layer.codes();
     let outputs = layer.outputs();
     let excess = if inner.is_taken_off { 0 } else { inner.excess };
     let factor = layer.filter_offset().wrapping_sub(excess);
     let mut room = ROOM;
     let sums: *mut i32 = room.as_mut_ptr().cast();
-    for (x, y) in x.chunks_exact(codes.depth().max(1)).zip(y.chunks_exact_mut(codes.outputs().max(1))) {
+    for (x, y) in rows_of(x, step, codes.depth()).zip(y.chunks_exact_mut(codes.outputs().max(1))) {
         let sum = if inner.is_taken_off || factor != 0 { total(x) } else { 0 };
         // What is the same for all outputs of the row.
         let term = sum.wrapping_mul(factor);

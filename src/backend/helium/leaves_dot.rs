@@ -9,12 +9,14 @@
 
 use core::arch::naked_asm;
 
+use crate::backend::dot_rows::Lines;
+
 /// What a loop needs besides its pointers.
 #[repr(C)]
 pub(super) struct Turn {
     /// Blocks of sixteen inputs, not none.
     pub(super) blocks: u32,
-    /// Bytes from a group's last block to the next group.
+    /// Bytes from a group's last block to the next group; of bytes those of four outputs.
     pub(super) skip: u32,
     /// End of the sums.
     pub(super) end: *mut i32,
@@ -26,6 +28,8 @@ pub(super) struct Turn {
     pub(super) mask: u32,
     /// What all accumulators start from, where that is not `start`.
     pub(super) first: i32,
+    /// Inputs behind the blocks, fewer than sixteen; loops over bytes only.
+    pub(super) tail: u32,
 }
 
 /// The frame of all loops: r1 weights, r3 activations, r5 turns, r7 start, r9 sums; r11 for the inner loop.
@@ -87,9 +91,81 @@ macro_rules! loop_of {
     };
 }
 
+/// The frame of loops over bytes: r1 and r11 the weights of four outputs each, r3 activations, r5 turns, r7 start, r9 sums.
+///
+/// `$block` are the instructions behind the load of sixteen activations to q0, `$bytes` long with it; `$unroll` of them make
+/// a turn. The last block, if it is no whole one, has zeros for what is not there. On the stack: activations, turns, entry,
+/// end of the sums, bytes of four outputs, elements of the last block, two words more.
+macro_rules! bytes_of {
+    ($unroll:literal, $bytes:literal, [$($before:literal),*], [$($block:expr),* $(,)?]) => {
+        naked_asm!(
+            ".cpu cortex-m55",
+            "push {{r4-r11, lr}}",
+            "ldr r4, [sp, #36]",
+            // Turns, and how many blocks the first one leaves out.
+            "ldrd r5, r6, [r4]",
+            concat!("add r8, r5, #", $unroll, " - 1"),
+            concat!("movs r10, #", $unroll),
+            "udiv r8, r8, r10",
+            "mul r10, r8, r10",
+            "sub r10, r10, r5",
+            concat!("movs r11, #", $bytes),
+            "adr.w r12, 2f",
+            "mla r10, r10, r11, r12",
+            "adr.w r12, 4f",
+            "cmp r5, #0",
+            "it eq",
+            "moveq r10, r12",
+            "orr r10, r10, #1",
+            "ldr r11, [r4, #8]",
+            "ldr r12, [r4, #28]",
+            "sub sp, #32",
+            "strd r0, r8, [sp]",
+            "strd r10, r11, [sp, #8]",
+            "strd r6, r12, [sp, #16]",
+            "mov r7, r2",
+            "mov r9, r3",
+            "add r11, r1, r6",
+            $($before,)*
+            ".p2align 2",
+            "3:",
+            "ldm r7!, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
+            "ldrd r3, r5, [sp]",
+            "ldr pc, [sp, #8]",
+            ".p2align 2",
+            "2:",
+            concat!(".rept ", $unroll),
+            "vldrb.u8 q0, [r3], #16",
+            $($block,)*
+            ".endr",
+            "subs r5, #1",
+            "bne.w 2b",
+            ".p2align 2",
+            "4:",
+            "ldr r5, [sp, #20]",
+            "cmp r5, #0",
+            "beq.w 5f",
+            "vctp.8 r5",
+            "vpst",
+            "vldrbt.u8 q0, [r3]",
+            $($block,)*
+            "5:",
+            "stm r9!, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
+            // Both have come to the end of their four outputs.
+            "mov r1, r11",
+            "ldrd r3, r5, [sp, #12]",
+            "add r11, r5",
+            "cmp r9, r3",
+            "bne.w 3b",
+            "add sp, #32",
+            "pop {{r4-r11, pc}}",
+        )
+    };
+}
+
 macro_rules! one_output {
-    ($sum:literal) => {
-        concat!("vldrb.u8 q1, [r1], #16\nvmlava.s8 ", $sum, ", q0, q1\n")
+    ($w:literal, $sum:literal) => {
+        concat!("vldrb.u8 q1, [", $w, "], #16\nvmlava.s8 ", $sum, ", q0, q1\n")
     };
 }
 
@@ -99,34 +175,30 @@ macro_rules! one_output {
 /// frame is words of the stack.
 ///
 /// # Safety
-/// `x` is valid for `turn.blocks` blocks, `w` for that many of eight outputs a group, `start` and `sums` for eight elements
-/// a group up to `turn.end`, not none.
+/// `x` is valid for `turn.blocks` blocks and `turn.tail` elements, together not none, `w` for the blocks, the last one whole, of
+/// eight outputs a group, `start` and `sums` for eight elements a group up to `turn.end`, not none.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn s8(x: *const i8, w: *const u32, start: *const i32, sums: *mut i32, turn: *const Turn) {
-    loop_of!(
+    bytes_of!(
         "8",
         "68",
         [],
-        ["ldm r7!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
         [
-            "vldrb.u8 q0, [r3], #16",
-            one_output!("r0"),
-            one_output!("r2"),
-            one_output!("r4"),
-            one_output!("r6"),
-            one_output!("r8"),
-            one_output!("r10"),
-            one_output!("r12"),
-            one_output!("lr"),
-        ],
-        ["stm r9!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
-        []
+            one_output!("r1", "r0"),
+            one_output!("r1", "r2"),
+            one_output!("r1", "r4"),
+            one_output!("r1", "r6"),
+            one_output!("r11", "r8"),
+            one_output!("r11", "r10"),
+            one_output!("r11", "r12"),
+            one_output!("r11", "lr"),
+        ]
     )
 }
 
 macro_rules! one_rounded {
-    ($sum:literal) => {
-        concat!("vldrb.u8 q1, [r1], #16\nvqadd.s8 q1, q1, q2\nvand q1, q1, q3\nvmlava.s8 ", $sum, ", q0, q1\n")
+    ($w:literal, $sum:literal) => {
+        concat!("vldrb.u8 q1, [", $w, "], #16\nvqadd.s8 q1, q1, q2\nvand q1, q1, q3\nvmlava.s8 ", $sum, ", q0, q1\n")
     };
 }
 
@@ -144,24 +216,111 @@ pub(super) unsafe extern "C" fn rounded(
     sums: *mut i32,
     turn: *const Turn,
 ) {
-    loop_of!(
+    bytes_of!(
         "4",
         "132",
         ["ldrd r5, r6, [r4, #16]", "vdup.8 q2, r5", "vdup.8 q3, r6"],
-        ["ldm r7!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
         [
-            "vldrb.u8 q0, [r3], #16",
-            one_rounded!("r0"),
-            one_rounded!("r2"),
-            one_rounded!("r4"),
-            one_rounded!("r6"),
-            one_rounded!("r8"),
-            one_rounded!("r10"),
-            one_rounded!("r12"),
-            one_rounded!("lr"),
-        ],
-        ["stm r9!, {{r0, r2, r4, r6, r8, r10, r12, lr}}"],
-        []
+            one_rounded!("r1", "r0"),
+            one_rounded!("r1", "r2"),
+            one_rounded!("r1", "r4"),
+            one_rounded!("r1", "r6"),
+            one_rounded!("r11", "r8"),
+            one_rounded!("r11", "r10"),
+            one_rounded!("r11", "r12"),
+            one_rounded!("r11", "lr"),
+        ]
+    )
+}
+
+/// What a loop over two rows needs besides its pointers.
+#[repr(C)]
+pub(super) struct TurnOfTwo {
+    pub(super) x: [*const i8; 2],
+    /// Whole blocks of sixteen inputs.
+    pub(super) blocks: u32,
+    /// Inputs behind them, fewer than sixteen.
+    pub(super) tail: u32,
+    /// End of the sums.
+    pub(super) end: *mut i32,
+}
+
+macro_rules! output_of_two {
+    ($sum0:literal, $sum1:literal) => {
+        concat!("vldrb.u8 q2, [r1], #16\nvmlava.s8 ", $sum0, ", q0, q2\nvmlava.s8 ", $sum1, ", q1, q2\n")
+    };
+}
+
+/// As [`s8`] for two rows, which share the weights of four outputs. 14 instructions for 128 products.
+///
+/// Alignment: as [`s8`].
+///
+/// # Safety
+/// The rows of `turn` are valid for its blocks and tail, together not none, `w` for the blocks, the last one whole, of four outputs
+/// a group, `start` for four elements a group, `sums` for eight, four of each row, up to `turn.end`, not none.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn s8_two(w: *const u32, start: *const i32, sums: *mut i32, turn: *const TurnOfTwo) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4-r11, lr}}",
+        "ldm r3, {{r3, r4, r5, r6, r7}}",
+        // Turns of eight blocks, and how many of them the first one leaves out.
+        "add r8, r5, #7",
+        "lsrs r8, r8, #3",
+        "rsb r10, r5, r8, lsl #3",
+        "movs r9, #56",
+        "adr.w r12, 2f",
+        "mla r10, r10, r9, r12",
+        "adr.w r12, 4f",
+        "cmp r5, #0",
+        "it eq",
+        "moveq r10, r12",
+        "orr r10, r10, #1",
+        "sub sp, #24",
+        "strd r3, r4, [sp]",
+        "strd r8, r10, [sp, #8]",
+        "strd r6, r7, [sp, #16]",
+        "mov r9, r1",
+        "mov r11, r2",
+        "mov r1, r0",
+        ".p2align 2",
+        "3:",
+        "ldm r9, {{r0, r2, r4, r6}}",
+        "ldm r9!, {{r8, r10, r12, lr}}",
+        "ldrd r3, r7, [sp]",
+        "ldr r5, [sp, #8]",
+        "ldr pc, [sp, #12]",
+        ".p2align 2",
+        "2:",
+        ".rept 8",
+        "vldrb.u8 q0, [r3], #16",
+        "vldrb.u8 q1, [r7], #16",
+        output_of_two!("r0", "r8"),
+        output_of_two!("r2", "r10"),
+        output_of_two!("r4", "r12"),
+        output_of_two!("r6", "lr"),
+        ".endr",
+        "subs r5, #1",
+        "bne.w 2b",
+        ".p2align 2",
+        "4:",
+        "ldr r5, [sp, #16]",
+        "cbz r5, 5f",
+        "vctp.8 r5",
+        "vpstt",
+        "vldrbt.u8 q0, [r3]",
+        "vldrbt.u8 q1, [r7]",
+        output_of_two!("r0", "r8"),
+        output_of_two!("r2", "r10"),
+        output_of_two!("r4", "r12"),
+        output_of_two!("r6", "lr"),
+        "5:",
+        "stm r11!, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
+        "ldr r5, [sp, #20]",
+        "cmp r11, r5",
+        "bne.w 3b",
+        "add sp, #24",
+        "pop {{r4-r11, pc}}",
     )
 }
 
@@ -480,6 +639,80 @@ pub(super) unsafe extern "C" fn outputs(sums: *const i32, y: *mut i8, n: usize, 
     )
 }
 
+/// One output of each of four channels of two rows; `$nudge` is what negative products get.
+macro_rules! outputs_of_two {
+    ([$($nudge:literal),* $(,)?]) => {
+        naked_asm!(
+            ".cpu cortex-m55",
+            "push {{r4-r10, lr}}",
+            "vpush {{d8-d11}}",
+            "ldr r4, [sp, #64]",
+            "ldm r4, {{r4, r5, r6, r7, r8, r10}}",
+            "vdup.32 q4, r8",
+            "vdup.32 q5, r10",
+            "wlstp.32 lr, r3, 3f",
+            "2:",
+            "vldrw.u32 q2, [r4], #16",
+            "vldrw.u32 q0, [r0], #16",
+            "vldrw.u32 q1, [r0], #16",
+            "vqrdmulh.s32 q0, q0, q2",
+            "vqrdmulh.s32 q1, q1, q2",
+            $($nudge,)*
+            "vldrb.s32 q2, [r6], #4",
+            "vrshl.s32 q0, q0, q2",
+            "vrshl.s32 q1, q1, q2",
+            "vadd.i32 q0, q0, r7",
+            "vadd.i32 q1, q1, r7",
+            "vmax.s32 q0, q0, q4",
+            "vmax.s32 q1, q1, q4",
+            "vmin.s32 q0, q0, q5",
+            "vmin.s32 q1, q1, q5",
+            "vstrb.32 q0, [r1], #4",
+            "vstrb.32 q1, [r2], #4",
+            "letp lr, 2b",
+            "3:",
+            "vpop {{d8-d11}}",
+            "pop {{r4-r10, pc}}",
+        )
+    };
+}
+
+/// [`outputs`] of two rows, whose sums stand by fours, without a term. 21 instructions for twice 4 outputs.
+///
+/// Alignment: as [`outputs`].
+///
+/// # Safety
+/// `sums` are valid for two of each of `n` outputs, rounded up to four, `y0`, `y1` and the tables for `n`. Shifts as
+/// [`outputs`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn outputs_two(
+    sums: *const i32,
+    y0: *mut i8,
+    y1: *mut i8,
+    n: usize,
+    tables: *const Tables,
+) {
+    outputs_of_two!(["vshr.s32 q2, q0, #31", "vshr.s32 q3, q1, #31", "vadd.i32 q0, q0, q2", "vadd.i32 q1, q1, q3",])
+}
+
+/// [`outputs_two`] where no output is below the zero point: negative products round to one that is not above it, and are clamped
+/// whichever way they round. 17 instructions for twice 4 outputs.
+///
+/// Alignment: as [`outputs`].
+///
+/// # Safety
+/// As [`outputs_two`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn outputs_two_above(
+    sums: *const i32,
+    y0: *mut i8,
+    y1: *mut i8,
+    n: usize,
+    tables: *const Tables,
+) {
+    outputs_of_two!([])
+}
+
 /// The sum of `n` elements. 3 instructions for 16.
 ///
 /// Alignment: by bytes.
@@ -500,5 +733,60 @@ pub(super) unsafe extern "C" fn sum(x: *const i8, n: usize) -> i32 {
         "3:",
         "mov r0, r2",
         "pop {{r7, pc}}",
+    )
+}
+
+/// Copies lines: 6 instructions for one of up to 16 bytes, else 8 and 3 for 16; and 7 a patch.
+///
+/// Alignment: by bytes; `ldm` of `lines`, words by their types.
+///
+/// # Safety
+/// There is a line, none is empty, and all of them are within what `from` and `to` are valid for.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn copy_lines(from: *const i8, to: *mut i8, lines: *const Lines) {
+    naked_asm!(
+        ".cpu cortex-m55",
+        "push {{r4-r11, lr}}",
+        "ldm r2, {{r2, r3, r4, r5, r6, r7, r8}}",
+        "cmp r4, #16",
+        "bhi 3f",
+        "vctp.8 r4",
+        "6:",
+        "mov r9, r0",
+        "mov r10, r1",
+        "dls lr, r5",
+        "2:",
+        "vpstt",
+        "vldrbt.u8 q0, [r9]",
+        "vstrbt.8 q0, [r10]",
+        "add r9, r2",
+        "add r10, r3",
+        "le lr, 2b",
+        "add r0, r7",
+        "add r1, r8",
+        "subs r6, #1",
+        "bne 6b",
+        "pop {{r4-r11, pc}}",
+        "3:",
+        "push {{r0, r1, r5}}",
+        "7:",
+        "mov r9, r0",
+        "mov r10, r1",
+        "wlstp.8 lr, r4, 5f",
+        "4:",
+        "vldrb.u8 q0, [r9], #16",
+        "vstrb.8 q0, [r10], #16",
+        "letp lr, 4b",
+        "5:",
+        "add r0, r2",
+        "add r1, r3",
+        "subs r5, #1",
+        "bne 7b",
+        "pop {{r0, r1, r5}}",
+        "add r0, r7",
+        "add r1, r8",
+        "subs r6, #1",
+        "bne 3b",
+        "pop {{r4-r11, pc}}",
     )
 }

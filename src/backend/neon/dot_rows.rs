@@ -13,12 +13,12 @@ use core::arch::aarch64::{
 use core::arch::asm;
 
 use super::Neon;
-use crate::backend::dot_rows::{self, Codes, Data, DotRows, LayerS8};
+use crate::backend::dot_rows::{self, Codes, Data, DotRows, LayerS8, Rows};
 
 impl DotRows for Neon {
     #[inline(always)]
-    fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-        dot_rows::linear_s8_by(row_sums, layer, x, y);
+    fn linear_s8(self, layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+        dot_rows::linear_s8_by(row_sums, layer, rows, y);
     }
 
     #[inline(always)]

@@ -11,17 +11,17 @@
 use core::arch::naked_asm;
 
 use super::Scalar;
-use crate::backend::dot_rows::{self, Codes, Data, DotRows, LayerS8};
+use crate::backend::dot_rows::{self, Codes, Data, DotRows, LayerS8, Rows};
 #[cfg(scrimp_picked = "scalar")]
 use crate::backend::dot_rows::{OutputsS8, RunS8};
 
 impl DotRows for Scalar {
     #[inline(always)]
-    fn linear_s8(self, layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    fn linear_s8(self, layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
         #[cfg(scrimp_picked = "scalar")]
-        layer.run_chosen(x, y);
+        layer.run_chosen(rows, y);
         #[cfg(not(scrimp_picked = "scalar"))]
-        dot_rows::linear_s8_by(row_sums, layer, x, y);
+        dot_rows::linear_s8_by(row_sums, layer, rows, y);
     }
 
     #[inline(always)]
@@ -33,11 +33,11 @@ impl DotRows for Scalar {
 /// What runs a layer: bytes, of which networks are, by a loop that links no other.
 #[cfg(scrimp_picked = "scalar")]
 pub(crate) const fn choose_s8(codes: &Codes<'_>, _: &OutputsS8<'_>) -> RunS8 {
-    fn run_bytes(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-        dot_rows::linear_s8_by(byte_sums, layer, x, y);
+    fn run_bytes(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+        dot_rows::linear_s8_by(byte_sums, layer, rows, y);
     }
-    fn run_any(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-        dot_rows::linear_s8_by(row_sums, layer, x, y);
+    fn run_any(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+        dot_rows::linear_s8_by(row_sums, layer, rows, y);
     }
     match codes.data() {
         Data::Bytes(_) if codes.dropped() == 0 => run_bytes,

@@ -64,8 +64,8 @@ impl super::DotRows for Scalar {}
 #[cfg(all(target_arch = "arm", not(scrimp_has = "thumb2")))]
 impl super::DotRows for Scalar {
     #[inline(always)]
-    fn linear_s8(self, layer: &super::LayerS8<'_>, x: &[i8], y: &mut [i8]) {
-        layer.run_chosen(x, y);
+    fn linear_s8(self, layer: &super::LayerS8<'_>, rows: super::Rows<'_, i8>, y: &mut [i8]) {
+        layer.run_chosen(rows, y);
     }
 }
 

@@ -19,7 +19,7 @@ fn unexpected(_: Error) -> Failure {
 }
 
 /// Numbers without a pattern, over all of i8.
-const fn noise(i: usize) -> i8 {
+pub(crate) const fn noise(i: usize) -> i8 {
     let x = (i as u32).wrapping_add(1).wrapping_mul(0x9E37_79B9);
     ((x ^ x >> 15).wrapping_mul(0x85EB_CA6B) >> 24) as i8
 }

@@ -6,7 +6,9 @@ use scrimp::bits::{Layout, Width};
 use scrimp::nn::{Conv2dS8, Conv2dS16, Requant, Window2d};
 use scrimp::shape::Nhwc;
 
-use super::layer::{Moves, Packed, Quant, TablesS8, TablesS16, bias_s8, comes_out, input, multipliers, nhwc, positive};
+use super::layer::{
+    Moves, Packed, Quant, TablesS8, TablesS16, bias_s8, comes_out, input, multipliers, nhwc, positive, sums_of,
+};
 use crate::emit::Emitter;
 use crate::graph::{Element, Tensor};
 use crate::lower::{Cx, Lowered};
@@ -69,12 +71,14 @@ pub(super) fn lower_with(cx: &Cx<'_>, conv: &op::Conv, kernel: Kernel<'_>) -> Re
     let shape = Rows::new(outputs, kernel[0] * kernel[1] * channels).with_context(|| format!("weights {tensor}"))?;
     let quant = Quant::new(x, y, conv.activation)?;
     let multipliers = multipliers(&quant, tensor, outputs)?;
+    let sums = sums_of(&codes, shape.cols());
     let weights = Packed::pack(codes, shape, if is_grouped { Layout::Rows } else { cx.layout })?;
     let bias = cx.optional_x(2);
     let tables = if x.element == Element::I8 {
         let mut tables = TablesS8::new(outputs);
         let bias = bias_s8(bias, outputs)?;
         Requant::build(tables.fill(), &weights.weights(shape)?, Width::W8, &quant.s8()?, &bias, &multipliers)?;
+        tables.settle(&sums, shape.cols(), &quant.s8()?);
         Tables::S8(tables)
     } else {
         Tables::S16(TablesS16::new(outputs, bias, &multipliers, true)?)

@@ -6,7 +6,7 @@ use scrimp::bits::Width;
 use scrimp::fixedpoint::Multiplier;
 use scrimp::nn::{DynamicLinearS8, LinearS8, LinearS16, Requant};
 
-use super::layer::{Packed, Quant, TablesS8, TablesS16, bias_s8, input, multipliers};
+use super::layer::{Packed, Quant, TablesS8, TablesS16, bias_s8, input, multipliers, sums_of};
 use crate::emit::Emitter;
 use crate::graph::{Element, Tensor, TensorId};
 use crate::lower::{Cx, Lowered};
@@ -48,11 +48,14 @@ pub(crate) fn lower(cx: &Cx<'_>, activation: Fused, shuffled: bool) -> Result<Lo
     if !w.is_constant() {
         return lower_dynamic(cx, (id, rows, shape), &quant, multipliers[0]);
     }
-    let weights = Packed::pack(w.i8s()?, shape, cx.layout)?;
+    let codes = w.i8s()?;
+    let sums = sums_of(&codes, depth);
+    let weights = Packed::pack(codes, shape, cx.layout)?;
     let tables = if x.element == Element::I8 {
         let mut tables = TablesS8::new(outputs);
         let (quant, bias) = (quant.s8()?, bias_s8(bias, outputs)?);
         Requant::build(tables.fill(), &weights.weights(shape)?, Width::W8, &quant, &bias, &multipliers)?;
+        tables.settle(&sums, depth, &quant);
         Tables::S8(tables)
     } else {
         ensure!(quant.filter == 0, "its weights are {w} with zero point {}; with int16 they have none", quant.filter);

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use scrimp::bits::{Format, Layout, Weights, Width, packed_words};
-use scrimp::fixedpoint::Multiplier;
+use scrimp::fixedpoint::{Multiplier, Rounding, requantize};
 use scrimp::nn::{Activation, QuantS8, Requant, RequantS16, Window2d};
 use scrimp::shape::Nhwc;
 use scrimp::{Quantization, Rows};
@@ -80,6 +80,29 @@ impl TablesS8 {
         (&mut self.bias, &mut self.mantissa, &mut self.shift)
     }
 
+    /// Gives outputs that come out the same whatever goes in other entries with the same outcome, with which the layer's fast
+    /// loops hold. Training leaves such channels behind: scales next to nothing, biases of 2^30. `sums` are the least and
+    /// the largest sum of each output without its bias, `depth` its inputs.
+    pub(super) fn settle(&mut self, sums: &[[i64; 2]], depth: usize, quant: &QuantS8) {
+        // No sum of products is larger, for all that a layer knows.
+        let most = depth as i64 * 128 * 128;
+        if quant.rounding != Rounding::Double || quant.filter_offset != 0 || most >= 1 << 29 {
+            return;
+        }
+        for (o, sums) in sums.iter().enumerate() {
+            let entry = (self.bias[o], Multiplier { mantissa: self.mantissa[o], shift: self.shift[o].into() });
+            let is_plain = (-22..=-1).contains(&entry.1.shift) && i64::from(entry.0).abs() + most < 1 << 30;
+            if is_plain || entry.1.shift > 0 {
+                continue;
+            }
+            if let Some(output) = only_output(entry, sums, quant)
+                && let Some((bias, multiplier)) = plain_entry(output, sums, most, quant)
+            {
+                (self.bias[o], self.mantissa[o], self.shift[o]) = (bias, multiplier.mantissa, multiplier.shift as i8);
+            }
+        }
+    }
+
     pub(super) fn requant(&self) -> Result<Requant<'_>> {
         Ok(Requant::new(&self.bias, &self.mantissa, &self.shift)?)
     }
@@ -96,6 +119,39 @@ impl TablesS8 {
         let value = format!("[(scrimp::bits::Width::W8, {requant})]");
         out.table("WIDTHS", "[(scrimp::bits::Width, scrimp::nn::Requant<'static>); 1]", &value)
     }
+}
+
+/// The least and the largest sum of each row of weights, whatever the activations.
+pub(super) fn sums_of(codes: &[i8], depth: usize) -> Vec<[i64; 2]> {
+    let of = |row: &[i8]| {
+        let ends = |w: &i8| [i64::from(*w) * -128, i64::from(*w) * 127];
+        row.iter().map(ends).fold([0, 0], |[least, most], [a, b]| [least + a.min(b), most + a.max(b)])
+    };
+    codes.chunks_exact(depth.max(1)).map(of).collect()
+}
+
+/// The output of all sums between two, if it is one. Outputs do not fall as sums rise.
+fn only_output((bias, multiplier): (i32, Multiplier), sums: &[i64; 2], quant: &QuantS8) -> Option<i8> {
+    let of = |sum: i64| {
+        let sum = i32::try_from(sum + i64::from(bias)).ok()?;
+        let output = requantize(sum, multiplier, quant.rounding).saturating_add(quant.output_offset);
+        Some(output.clamp(quant.min.into(), quant.max.into()) as i8)
+    };
+    let [least, most] = sums.map(of);
+    least.filter(|_| least == most && multiplier.mantissa >= 0)
+}
+
+/// An entry with which all of these sums come out as one output and the fast loops hold: a large bias that the sums hardly move.
+fn plain_entry(output: i8, sums: &[i64; 2], most: i64, quant: &QuantS8) -> Option<(i32, Multiplier)> {
+    let above = i32::from(output) - quant.output_offset;
+    let large = (1i64 << 30) - 1 - most;
+    let large = large * i64::from(above.signum());
+    let entry = (1..=22).rev().find_map(|right| {
+        let mantissa = if above == 0 { 0 } else { (i64::from(above) << (31 + right)) / large };
+        let multiplier = Multiplier { mantissa: i32::try_from(mantissa).ok()?, shift: -right };
+        Some((i32::try_from(large).ok()?, multiplier))
+    })?;
+    (only_output(entry, sums, quant) == Some(output)).then_some(entry)
 }
 
 /// The same of a 16-bit layer.
@@ -350,4 +406,45 @@ pub(super) fn input<'a>(cx: &Cx<'a>, k: usize) -> Result<(crate::graph::TensorId
         cx.x(k)?
     );
     cx.activation(k, element)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Multiplier, TablesS8, only_output, sums_of};
+    use scrimp::Quantization;
+    use scrimp::nn::{Activation, QuantS8};
+
+    /// Outputs that never change get plain entries with the same outcome; others stay as they are.
+    #[test]
+    fn constant_outputs_become_plain() {
+        let relu = QuantS8::new(Quantization::new(1.0, -128), Quantization::new(1.0, -128), Activation::Relu).unwrap();
+        let plain = QuantS8 { output_offset: 7, ..QuantS8::PLAIN };
+        let weights = [127i8; 64].map(|w| w / 3);
+        let (depth, n) = (64, 9);
+        let sums = vec![sums_of(&weights, depth)[0]; n];
+        // Biases of 2^30 up and down, multipliers of next to nothing and of 0, and two that live.
+        let bias = [1 << 30, -(1 << 30), 1 << 30, -(1 << 30), 5, 1 << 30, 3, 1 << 29, -1000];
+        let shift = [-28, -28, -25, -31, 0, -23, -8, -30, -22];
+        let mantissa =
+            [1_500_000_000, 1_500_000_000, 1 << 30, 2_000_000_000, 0, 1_200_000_000, 1 << 30, 1 << 30, 1 << 30];
+        for quant in [relu, plain] {
+            let mut tables = TablesS8 { bias: bias.to_vec(), mantissa: mantissa.to_vec(), shift: shift.to_vec() };
+            tables.settle(&sums, depth, &quant);
+            let mut changed = 0;
+            for o in 0..n {
+                let entry = |tables: &TablesS8| {
+                    (tables.bias[o], Multiplier { mantissa: tables.mantissa[o], shift: tables.shift[o].into() })
+                };
+                let before = TablesS8 { bias: bias.to_vec(), mantissa: mantissa.to_vec(), shift: shift.to_vec() };
+                let (before, after) = (entry(&before), entry(&tables));
+                assert_eq!(only_output(before, &sums[o], &quant), only_output(after, &sums[o], &quant));
+                if before != after {
+                    changed += 1;
+                    assert!((-22..=-1).contains(&after.1.shift) && after.0.unsigned_abs() < 1 << 30);
+                }
+            }
+            assert_eq!(changed, 7);
+            assert_eq!(tables.bias[6], 3);
+        }
+    }
 }
