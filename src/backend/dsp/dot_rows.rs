@@ -107,13 +107,13 @@ pub(crate) const fn choose_s8(codes: &Codes<'_>, outputs: &OutputsS8<'_>) -> Run
             match Kind::of(codes) {
                 $(Some(Kind::$kind) => {
                     fn run_fast(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
-                        each(Kind::$kind, layer, rows, y, fast);
+                        plain(Kind::$kind, layer, rows, y, fast);
                     }
                     fn run_deep(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
-                        each(Kind::$kind, layer, rows, y, deep);
+                        plain(Kind::$kind, layer, rows, y, deep);
                     }
                     fn run_slow(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
-                        each(Kind::$kind, layer, rows, y, slow);
+                        each(&Loop::of(Kind::$kind, layer.codes()), layer, rows, y, slow);
                     }
                     if !outputs.is_plain {
                         run_slow
@@ -130,18 +130,37 @@ pub(crate) const fn choose_s8(codes: &Codes<'_>, outputs: &OutputsS8<'_>) -> Run
     of!(S8, Raw8, Rounded, S4, Nest4, Nest8, NestRounded, Residuals)
 }
 
+/// What runs rows that lie in one piece.
+type Run = fn(&Loop, &LayerS8<'_>, &[i8], usize, &mut [i8]);
+
 /// Rows that lie in one piece, after patches have been put together.
 #[inline(always)]
 fn each(
-    kind: Kind,
+    inner: &Loop,
     layer: &LayerS8<'_>,
     rows: Rows<'_, i8>,
     y: &mut [i8],
     run: impl Fn(&Loop, &LayerS8<'_>, &[i8], usize, &mut [i8]),
 ) {
     let codes = layer.codes();
-    let inner = Loop::of(kind, codes);
-    rows.each((codes.depth(), codes.outputs()), y, copy_lines, |x, step, y| run(&inner, layer, x, step, y));
+    rows.each((codes.depth(), codes.outputs()), y, copy_lines, |x, step, y| run(inner, layer, x, step, y));
+}
+
+/// A plain layer: two rows at a time where there is a loop for them, patches without a copy where their lines allow it; the rest
+/// by `one`.
+#[inline(always)]
+fn plain(kind: Kind, layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8], one: Run) {
+    let inner = Loop::of(kind, layer.codes());
+    if inner.of_two.is_none() {
+        return each(&inner, layer, rows, y, one);
+    }
+    let (rows, y) = pairs(&inner, layer, rows, y);
+    each(&inner, layer, rows, y, |inner, layer, x, step, y| {
+        let (rows, y) = pairs(inner, layer, Rows::of(x, step), y);
+        if !y.is_empty() {
+            one(inner, layer, rows.x, step, y);
+        }
+    });
 }
 
 impl Loop {
@@ -270,50 +289,72 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Rows two by two, which share the weights, of plain outputs; gives what is left, a row or none.
-#[inline(never)]
+/// Rows two by two, which share the weights, of plain outputs; gives what is left.
+#[inline(always)]
 fn pairs<'x, 'y>(
     inner: &Loop,
     layer: &LayerS8<'_>,
-    x: &'x [i8],
-    step: usize,
+    mut rows: Rows<'x, i8>,
     y: &'y mut [i8],
-) -> (&'x [i8], &'y mut [i8]) {
-    let codes = layer.codes();
-    let (depth, outputs) = (codes.depth(), codes.outputs().max(1));
-    let Some(leaves) = inner.of_two else { return (x, y) };
-    let whole = y.len() / (2 * outputs) * (2 * outputs);
-    if whole == 0 {
-        return (x, y);
+) -> (Rows<'x, i8>, &'y mut [i8]) {
+    let (depth, outputs) = (layer.codes().depth(), layer.codes().outputs().max(1));
+    let patches = y.len() / (2 * outputs) * 2;
+    let lines = match &rows.gather {
+        // Patches are widened line by line: no four inputs may reach over an end, and no block.
+        Some((lines, _)) if !lines.len.is_multiple_of(4) || lines.len != lines.to_step || depth > BLOCK => {
+            return (rows, y);
+        }
+        Some((lines, _)) => *lines,
+        None => Lines { from_step: 0, to_step: 0, len: depth, n: 1, patches: 1, from_patch: 0, to_patch: 0 },
+    };
+    let lines = Lines { patches, from_patch: rows.step, to_patch: 0, ..lines };
+    if layer.filter_offset() != 0 || !lines.fit(rows.x.len(), depth) {
+        return (rows, y);
     }
-    let Some((y, last)) = y.split_at_mut_checked(whole) else { return (x, &mut []) };
+    let (Some(leaves), Some((y, last))) = (inner.of_two, y.split_at_mut_checked(patches * outputs)) else {
+        return (rows, &mut []);
+    };
+    some_pairs(inner, leaves, layer, &lines, rows.x, y);
+    rows.x = rows.x.get(patches * rows.step..).unwrap_or(&[]);
+    (rows, last)
+}
+
+/// The same where every row has another one: all of their lines are in `x`, and `y` is whole pairs of rows.
+#[inline(never)]
+fn some_pairs(
+    inner: &Loop,
+    leaves: (LeafOfTwo, LeafOfTwo),
+    layer: &LayerS8<'_>,
+    lines: &Lines,
+    x: &[i8],
+    y: &mut [i8],
+) {
+    let (depth, all, outputs) = (layer.codes().depth(), layer.codes().outputs().max(1), layer.outputs());
+    let outputs_leaf =
+        if i32::from(outputs.min) >= outputs.offset { leaves_dot::outputs_two_above } else { leaves_dot::outputs_two };
     let (mut room, mut sums) = (RoomOfTwo::uninit(), SumsOfTwo::uninit());
     let (wide, sums) = (room.as_mut_ptr().cast(), sums.as_mut_ptr().cast());
-    let mut x = x;
-    for y in y.chunks_exact_mut(2 * outputs) {
-        let (Some(x0), Some(x1)) = (x.get(..depth), x.get(step..).and_then(|x| x.get(..depth))) else { break };
-        let Some((mut y0, mut y1)) = y.split_at_mut_checked(outputs) else { break };
+    let mut from = x.as_ptr();
+    for y in y.chunks_exact_mut(2 * all) {
         let mut first = 0;
-        // Deeper rows are widened anew for each few outputs, which is little beside their products.
         let mut less = [0; 2];
-        while !y0.is_empty() {
-            let n = y0.len().min(CHUNK);
-            let (Some((now0, rest0)), Some((now1, rest1))) =
-                (core::mem::take(&mut y0).split_at_mut_checked(n), core::mem::take(&mut y1).split_at_mut_checked(n))
-            else {
-                break;
-            };
-            (y0, y1) = (rest0, rest1);
+        while first < all {
+            let n = (all - first).min(CHUNK);
             let mut start = 0;
             let mut leaf = leaves.0;
-            for (x0, x1) in x0.chunks(BLOCK).zip(x1.chunks(BLOCK)) {
+            while start < depth {
+                let inputs = (depth - start).min(BLOCK);
+                // Deeper rows are widened anew for each few outputs, which is little beside their products.
                 if first == 0 || depth > BLOCK {
-                    // SAFETY: the rows are of one length, at most `BLOCK`, and not empty.
-                    let both = unsafe { leaves_dot::widen_two(x0.as_ptr(), x1.as_ptr(), x0.len(), wide) };
+                    let x0 = from.wrapping_add(start);
+                    let block = Lines { len: inputs, ..*lines };
+                    let block = if depth > BLOCK { &raw const block } else { &raw const *lines };
+                    // SAFETY: all lines of both rows are there, as the caller says, or the part of one, at most `BLOCK` inputs.
+                    let both = unsafe { leaves_dot::widen_two(x0, x0.wrapping_add(lines.from_patch), block, wide) };
                     less = [(both as i32).wrapping_mul(inner.less), ((both >> 32) as i32).wrapping_mul(inner.less)];
                 }
-                let fours = x0.len().div_ceil(4);
-                let turn = TurnOfTwo { fours: fours as u32, skip: ((inner.group - fours * 4) * 4) as u32, less };
+                let fours = inputs.div_ceil(4);
+                let turn = TurnOfTwo { fours: fours as u32, skip: (inner.group - fours * 4) as u32 * 4, less };
                 let at = first / 4 * inner.group + start / 2 * inner.words_a_pair;
                 // SAFETY: the outputs are the weights', `n` of them and not none; the block's pairs are there, and the sums have
                 // room for `CHUNK` outputs of two rows.
@@ -321,46 +362,21 @@ fn pairs<'x, 'y>(
                 start += BLOCK;
                 leaf = leaves.1;
             }
-            plain_outputs_of_two(layer, first, sums, (x0, x1), (now0, now1));
+            let tables = Tables {
+                bias: outputs.bias.as_ptr().wrapping_add(first),
+                mantissa: outputs.mantissa.as_ptr().wrapping_add(first),
+                shift: outputs.shift.as_ptr().wrapping_add(first),
+                twice_offset: 2 * outputs.offset + 1,
+            };
+            let to = y.as_mut_ptr().wrapping_add(first);
+            // SAFETY: the sums of both rows, their outputs and the tables, which have an entry for each output, are valid for
+            // `n`; `is_plain` says that shifts and sums are within bounds.
+            unsafe { outputs_leaf(sums, to, to.wrapping_add(all), n, &raw const tables) };
             first += n;
         }
-        x = x.get(2 * step..).unwrap_or(&[]);
+        clamp(outputs, y);
+        from = from.wrapping_add(2 * lines.from_patch);
     }
-    (x, last)
-}
-
-/// Outputs of two rows from `first` on.
-#[inline(always)]
-fn plain_outputs_of_two(
-    layer: &LayerS8<'_>,
-    first: usize,
-    sums: *mut i32,
-    (x0, x1): (&[i8], &[i8]),
-    (y0, y1): (&mut [i8], &mut [i8]),
-) {
-    let outputs = layer.outputs();
-    let n = y0.len();
-    if layer.filter_offset() != 0 {
-        let terms = [row_term(x0, layer.filter_offset()), row_term(x1, layer.filter_offset())];
-        // SAFETY: the loop has written two sums for each output.
-        let sums = unsafe { core::slice::from_raw_parts_mut(sums, 2 * n) };
-        for two in sums.chunks_exact_mut(2) {
-            two.iter_mut().zip(terms).for_each(|(sum, term)| *sum = sum.wrapping_add(term.wrapping_mul(2)));
-        }
-    }
-    let tables = Tables {
-        bias: outputs.bias.as_ptr().wrapping_add(first),
-        mantissa: outputs.mantissa.as_ptr().wrapping_add(first),
-        shift: outputs.shift.as_ptr().wrapping_add(first),
-        twice_offset: 2 * outputs.offset + 1,
-    };
-    let leaf =
-        if i32::from(outputs.min) >= outputs.offset { leaves_dot::outputs_two_above } else { leaves_dot::outputs_two };
-    // SAFETY: the sums of both rows, their outputs and the tables, which have an entry for each output, are valid for `n`;
-    // `is_plain` says that shifts and sums are within bounds.
-    unsafe { leaf(sums, y0.as_mut_ptr(), y1.as_mut_ptr(), n, &raw const tables) };
-    clamp(outputs, y0);
-    clamp(outputs, y1);
 }
 
 /// What of the activation's range is left to do.
@@ -377,7 +393,6 @@ fn clamp(outputs: &OutputsS8<'_>, y: &mut [i8]) {
 #[inline(never)]
 fn fast(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], step: usize, y: &mut [i8]) {
     let codes = layer.codes();
-    let (x, y) = pairs(inner, layer, x, step, y);
     let (depth, outputs) = (codes.depth().max(1), codes.outputs().max(1));
     let (mut room, mut sums) = (Room::uninit(), Sums::<CHUNK>::uninit());
     let sums = sums.as_mut_ptr().cast();
@@ -399,7 +414,6 @@ fn fast(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], step: usize, y: &mut [i8]) 
 #[inline(never)]
 fn deep(inner: &Loop, layer: &LayerS8<'_>, x: &[i8], step: usize, y: &mut [i8]) {
     let codes = layer.codes();
-    let (x, y) = pairs(inner, layer, x, step, y);
     let mut sums = Sums::<CHUNK>::uninit();
     let sums: *mut i32 = sums.as_mut_ptr().cast();
     for (x, y) in rows_of(x, step, codes.depth()).zip(y.chunks_exact_mut(codes.outputs().max(1))) {

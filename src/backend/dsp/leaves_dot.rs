@@ -76,22 +76,30 @@ macro_rules! widen_fours {
     };
 }
 
-/// Widens `n` activations of each of two rows, in the pairs of [`widen`]; a word of `x0` and a word of `x1` take turns. Zeros
-/// stand behind the last one up to a multiple of four. The sum of `x0` is the low half of the result, that of `x1` the
-/// high one. 46 instructions for twice 16.
+/// Widens lines of activations of each of two rows, in the pairs of [`widen`]; a word of `x0` and a word of `x1` take turns.
+/// Zeros stand behind a line up to a multiple of four. The sum of `x0` is the low half of the result, that of `x1` the high
+/// one. 46 instructions for twice 16, 11 a line.
 ///
-/// Alignment: `x0` and `x1` may start anywhere: `ldr` takes any address; `stm` of `wide`, words by its type.
+/// Alignment: `x0` and `x1` may start anywhere: `ldr` takes any address; `stm` of `wide`, words by its type, and so are those of
+/// `lines` and the stack for `ldrd`.
 ///
 /// # Safety
-/// `x0` and `x1` are valid for `n` elements, `wide` for as many words, rounded up to four.
+/// There is a line, none is empty, and all lines of a patch are within what `x0` and `x1` are valid for; `wide` is valid for as
+/// many words as they have elements, each line rounded up to four.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn widen_two(x0: *const i8, x1: *const i8, n: usize, wide: *mut u32) -> u64 {
+pub(super) unsafe extern "C" fn widen_two(x0: *const i8, x1: *const i8, lines: *const Lines, wide: *mut u32) -> u64 {
     naked_asm!(
         ".arch armv7e-m",
         "push {{r4-r11, lr}}",
+        "ldrd r4, r5, [r2, #8]",
+        "ldr r6, [r2]",
+        "mov r2, r4",
+        "sub r4, r6, r4",
+        "push {{r4, r5}}",
         "mov r10, #0",
         "mov r11, #0",
         "mov r12, #0x00010001",
+        "8:",
         "lsrs lr, r2, #4",
         "beq 3f",
         "2:",
@@ -112,11 +120,11 @@ pub(super) unsafe extern "C" fn widen_two(x0: *const i8, x1: *const i8, n: usize
         "subs lr, #4",
         "bne 4b",
         "5:",
-        "ands r2, #3",
+        "ands lr, r2, #3",
         "beq 7f",
         "ldrb r4, [r0]",
         "ldrb r5, [r1]",
-        "cmp r2, #2",
+        "cmp lr, #2",
         "blo 6f",
         "ldrb r6, [r0, #1]",
         "ldrb r7, [r1, #1]",
@@ -128,10 +136,19 @@ pub(super) unsafe extern "C" fn widen_two(x0: *const i8, x1: *const i8, n: usize
         "orr r4, r4, r6, lsl #16",
         "orr r5, r5, r7, lsl #16",
         "6:",
+        "add r0, lr",
+        "add r1, lr",
         widen_fours!(),
         "7:",
+        "ldrd r4, r5, [sp]",
+        "add r0, r4",
+        "add r1, r4",
+        "subs r5, #1",
+        "str r5, [sp, #4]",
+        "bne 8b",
         "mov r0, r10",
         "mov r1, r11",
+        "add sp, #8",
         "pop {{r4-r11, pc}}",
     )
 }
