@@ -583,7 +583,7 @@ impl<'a, T: Copy> Rows<'a, T> {
         let Some((lines, scratch)) = gather else { return run(x, step, y) };
         let (depth, outputs) = (depth.max(1), outputs.max(1));
         let mut x = x;
-        for y in y.chunks_mut((scratch.len() / depth).max(1) * outputs) {
+        for y in y.chunks_mut(((scratch.len() / depth).max(1) * outputs).max(1)) {
             let patches = y.len() / outputs;
             copy(Lines { patches, from_patch: step, to_patch: depth, ..lines }, x, scratch);
             run(scratch.get(..patches * depth).unwrap_or(&[]), depth, y);

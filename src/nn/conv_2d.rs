@@ -328,6 +328,9 @@ impl<L: RowLayer> Kernel for Run<'_, L> {
         let Self { plan, layer, pad, x, mut y, scratch } = self;
         let Plan { window, groups, outputs, depth, way } = *plan;
         let (outputs, depth, groups) = (outputs.max(1), depth.max(1), groups.max(1));
+        if way == Way::AsTheyLie {
+            return layer.rows(b, Rows::of(x, depth), y);
+        }
         let input = window.input();
         let [height, width] = window.output_size();
         let (picture, seen) = (input.height() * input.width() * input.channels(), input.channels() / groups);
@@ -338,8 +341,7 @@ impl<L: RowLayer> Kernel for Run<'_, L> {
         while !y.is_empty() {
             let mut is_run = false;
             let n = match way {
-                Way::AsTheyLie => input.batch() * height * width,
-                Way::Whole(_) => width,
+                Way::AsTheyLie | Way::Whole(_) => width,
                 Way::Gathered(patches) => match pixels.ahead() / 2 * 2 {
                     ahead if ahead >= LONG && patches > 1 && groups == 1 && window.is_dense() => {
                         is_run = true;
@@ -367,14 +369,13 @@ impl<L: RowLayer> Kernel for Run<'_, L> {
                 layer.rows(b, Rows::gathered(x, lines.from_patch, lines, scratch), now);
             } else {
                 let (patches, step) = match way {
-                    Way::AsTheyLie => (x, depth),
                     Way::Whole(step) => {
                         let row = pixels.next_row();
                         let start = window.start(&row, &window.inside(1, 0));
                         let end = start + width.saturating_sub(1) * step + depth;
                         (pictures.get(start..end).unwrap_or(&[]), step)
                     }
-                    Way::Gathered(_) => {
+                    Way::AsTheyLie | Way::Gathered(_) => {
                         let mut to = scratch.get_mut(..n * depth).unwrap_or(&mut []);
                         while !to.is_empty() {
                             let (row, col, run) = pixels.run(to.len() / depth);

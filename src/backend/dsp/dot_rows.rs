@@ -298,7 +298,7 @@ fn pairs<'x, 'y>(
     y: &'y mut [i8],
 ) -> (Rows<'x, i8>, &'y mut [i8]) {
     let (depth, outputs) = (layer.codes().depth(), layer.codes().outputs().max(1));
-    let patches = y.len() / (2 * outputs) * 2;
+    let patches = y.len() / outputs & !1;
     let lines = match &rows.gather {
         // Patches are widened line by line: no four inputs may reach over an end, and no block.
         Some((lines, _)) if !lines.len.is_multiple_of(4) || lines.len != lines.to_step || depth > BLOCK => {
@@ -335,7 +335,7 @@ fn some_pairs(
     let (mut room, mut sums) = (RoomOfTwo::uninit(), SumsOfTwo::uninit());
     let (wide, sums) = (room.as_mut_ptr().cast(), sums.as_mut_ptr().cast());
     let mut from = x.as_ptr();
-    for y in y.chunks_exact_mut(2 * all) {
+    for y in y.chunks_exact_mut((2 * all).max(1)) {
         let mut first = 0;
         let mut less = [0; 2];
         while first < all {

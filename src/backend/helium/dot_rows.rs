@@ -263,7 +263,7 @@ fn pairs<'x, 'y>(
     y: &'y mut [i8],
 ) -> (Rows<'x, i8>, &'y mut [i8]) {
     let (depth, outputs) = (layer.codes().depth(), layer.codes().outputs().max(1));
-    let whole = y.len() / (2 * outputs) * (2 * outputs);
+    let whole = (y.len() / outputs & !1) * outputs;
     if whole == 0 || !inner.has_two || layer.filter_offset() != 0 {
         return (rows, y);
     }
@@ -282,7 +282,7 @@ fn pairs<'x, 'y>(
 fn some_pairs(inner: &Loop, layer: &LayerS8<'_>, rows: &mut Rows<'_, i8>, y: &mut [i8]) {
     let (codes, outputs) = (layer.codes(), layer.outputs());
     let (depth, all) = (codes.depth(), codes.outputs().max(1));
-    let pairs = y.len() / (2 * all);
+    let pairs = y.len() / all / 2;
     let (x, step) = (rows.x, rows.step);
     // Two patches, and where they go.
     let mut gather = None;
