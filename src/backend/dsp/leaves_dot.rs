@@ -297,10 +297,21 @@ macro_rules! two_rows {
     };
 }
 
-/// The loop over two rows: r0 weights, r1 activations, r4 to r11 the sums, of each output both rows side by side. It is entered
-/// in its middle for what is no whole turn of 16 inputs: four inputs are 96 bytes of code.
+/// The same for the first pair.
+macro_rules! two_first_rows {
+    ($w:literal, $low0:literal, $low1:literal, $mixed0:literal, $mixed1:literal) => {
+        concat!(
+            "smuad ", $mixed0, ", ", $w, ", r2\n", "smuad ", $mixed1, ", ", $w, ", r3\n", "uxtb16 ", $w, ", ", $w,
+            "\n", "smuad ", $low0, ", ", $w, ", r2\n", "smuad ", $low1, ", ", $w, ", r3\n",
+        )
+    };
+}
+
+/// The loop over two rows: r0 weights, r1 activations, r4 to r11 the sums, of each output both rows side by side. The first pair
+/// stands before it, so that no sum needs to be cleared; it is entered in its middle for what is no whole turn of eight pairs,
+/// which are 48 bytes of code each.
 ///
-/// On the stack: activations, entry, `less` twice, end of the activations, groups, sums, skip.
+/// On the stack: activations, entry, `less` twice, end of the activations, sums, their end, skip.
 macro_rules! loop_of_two {
     ([$($after:literal),* $(,)?]) => {
         naked_asm!(
@@ -310,26 +321,26 @@ macro_rules! loop_of_two {
             "sub sp, #32",
             "ldm r4, {{r5, r6, r7, r8}}",
             "adr.w r9, 2f",
-            "rsb r10, r5, #0",
-            "and r10, r10, #3",
-            "movs r11, #96",
+            // Pairs but the first that the first turn leaves out.
+            "mvn r10, #0",
+            "sub r10, r10, r5, lsl #1",
+            "adds r10, #2",
+            "and r10, r10, #7",
+            "movs r11, #48",
             "mla r9, r10, r11, r9",
             "orr r9, r9, #1",
             "add r5, r1, r5, lsl #4",
             "strd r1, r9, [sp]",
             "strd r7, r8, [sp, #8]",
-            "strd r5, r2, [sp, #16]",
-            "strd r3, r6, [sp, #24]",
+            "add r2, r3, r2, lsl #5",
+            "strd r5, r3, [sp, #16]",
+            "strd r2, r6, [sp, #24]",
             "3:",
             "ldr r1, [sp]",
-            "mov r4, #0",
-            "mov r5, #0",
-            "mov r6, #0",
-            "mov r7, #0",
-            "mov r8, #0",
-            "mov r9, #0",
-            "mov r10, #0",
-            "mov r11, #0",
+            "ldrd r2, r3, [r1], #8",
+            "ldrd r12, lr, [r0], #8",
+            two_first_rows!("r12", "r4", "r5", "r6", "r7"),
+            two_first_rows!("lr", "r8", "r9", "r10", "r11"),
             "ldr pc, [sp, #4]",
             ".p2align 2",
             "2:",
@@ -355,15 +366,13 @@ macro_rules! loop_of_two {
             "rsb r5, r3, r5, lsl #1",
             "rsb r8, r2, r8, lsl #1",
             "rsb r9, r3, r9, lsl #1",
-            "ldr r3, [sp, #24]",
+            "ldr r3, [sp, #20]",
             $($after,)*
             "stm r3!, {{r4-r11}}",
-            "ldr r2, [sp, #28]",
-            "str r3, [sp, #24]",
-            "add r0, r2",
-            "ldr r2, [sp, #20]",
-            "subs r2, #1",
-            "str r2, [sp, #20]",
+            "ldrd r2, r12, [sp, #24]",
+            "str r3, [sp, #20]",
+            "add r0, r12",
+            "cmp r3, r2",
             "bne.w 3b",
             "add sp, #32",
             "pop {{r4-r11, pc}}",

@@ -19,12 +19,9 @@ pub(super) enum Packed {
     Words(Layout, Vec<u32>),
 }
 
-/// Outputs that stay in rows: layouts work on four to sixteen at a time, most of which would be padding.
-const FEW: usize = 2;
-
 impl Packed {
     pub(super) fn pack(codes: Vec<i8>, shape: Rows, layout: Layout) -> Result<Self> {
-        if layout == Layout::Rows || shape.rows() <= FEW {
+        if layout == Layout::Rows {
             return Ok(Self::Rows(codes));
         }
         let mut words = vec![0; packed_words(Format::S8, layout, shape)];
