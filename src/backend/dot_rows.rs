@@ -587,7 +587,7 @@ impl<'a, T: Copy> Rows<'a, T> {
             let patches = y.len() / outputs;
             copy(Lines { patches, from_patch: step, to_patch: depth, ..lines }, x, scratch);
             run(scratch.get(..patches * depth).unwrap_or(&[]), depth, y);
-            x = x.get(patches * step..).unwrap_or(&[]);
+            x = x.get(patches.saturating_mul(step)..).unwrap_or(&[]);
         }
     }
 }

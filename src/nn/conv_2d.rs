@@ -76,7 +76,7 @@ impl Plan {
         let way = if groups == 1 && window.is_pointwise() {
             Way::AsTheyLie
         } else if groups == 1 && window.is_whole() {
-            Way::Whole(window.stride()[1] * channels)
+            Way::Whole(window.stride()[1].saturating_mul(channels))
         } else if groups > 1 || depth >= LARGE {
             Way::Gathered(1)
         } else {
@@ -408,7 +408,7 @@ fn lines(window: &Window2d, (row, col): (&Inside, &Inside), seen: usize, patches
         len: col.len() * seen,
         n: row.len(),
         patches,
-        from_patch: window.stride()[1] * window.input().channels(),
+        from_patch: window.stride()[1].saturating_mul(window.input().channels()),
         to_patch: height * width * seen,
     }
 }

@@ -315,7 +315,7 @@ fn pairs<'x, 'y>(
         return (rows, &mut []);
     };
     some_pairs(inner, leaves, layer, &lines, rows.x, y);
-    rows.x = rows.x.get(patches * rows.step..).unwrap_or(&[]);
+    rows.x = rows.x.get(patches.saturating_mul(rows.step)..).unwrap_or(&[]);
     (rows, last)
 }
 
