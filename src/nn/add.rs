@@ -5,7 +5,7 @@
 //! y = clamp(m(t / (2^L s)) (a ± b) + z)
 //! ```
 //! with `L` 20 for 8 bits and 15 for 16, and a rounding at each `m`. Both operands are brought to a common scale that leaves
-//! room for the sum; the quotients are f64 for a sum and, as TFLite Micro has it, f32 for a difference.
+//! room for the sum; the quotients are f64.
 
 use core::marker::PhantomData;
 
@@ -93,10 +93,7 @@ impl<T: Activated> Add<T> {
         output: Quantization,
         activation: Activation,
     ) -> Result<Self, Error> {
-        let (s1, s2) = (first.scale as f64, second.scale as f64);
-        let twice = 2.0 * if s1 > s2 { s1 } else { s2 };
-        let to_output = twice / ((1u32 << places::<T>()) as f64 * output.scale as f64);
-        Self::build(shape, [first, second, output], [s1 / twice, s2 / twice, to_output], [1, 1], activation)
+        Self::build(shape, [first, second, output], [1, 1], activation)
     }
 
     /// `x1 - x2`.
@@ -110,7 +107,7 @@ impl<T: Activated> Add<T> {
         output: Quantization,
         activation: Activation,
     ) -> Result<Self, Error> {
-        Self::difference(shape, [first, second, output], [1, -1], activation)
+        Self::build(shape, [first, second, output], [1, -1], activation)
     }
 
     /// `x2 - x1`, for a difference that overwrites what is taken off.
@@ -124,29 +121,18 @@ impl<T: Activated> Add<T> {
         output: Quantization,
         activation: Activation,
     ) -> Result<Self, Error> {
-        Self::difference(shape, [first, second, output], [-1, 1], activation)
-    }
-
-    /// Quotients of f32.
-    const fn difference(
-        shape: Broadcast,
-        of: [Quantization; 3],
-        signs: [i8; 2],
-        activation: Activation,
-    ) -> Result<Self, Error> {
-        let [s1, s2, s] = [of[0].scale, of[1].scale, of[2].scale];
-        let twice = 2.0 * if s1 > s2 { s1 } else { s2 };
-        let to_output = twice / ((1u32 << places::<T>()) as f32 * s);
-        Self::build(shape, of, [(s1 / twice) as f64, (s2 / twice) as f64, to_output as f64], signs, activation)
+        Self::build(shape, [first, second, output], [-1, 1], activation)
     }
 
     const fn build(
         shape: Broadcast,
         of: [Quantization; 3],
-        factors: [f64; 3],
         signs: [i8; 2],
         activation: Activation,
     ) -> Result<Self, Error> {
+        let [s1, s2, s] = [of[0].scale as f64, of[1].scale as f64, of[2].scale as f64];
+        let twice = 2.0 * if s1 > s2 { s1 } else { s2 };
+        let factors = [s1 / twice, s2 / twice, twice / ((1u32 << places::<T>()) as f64 * s)];
         let mut terms = [Term { mantissa: 0, zero_point: 0, right: 0, sign: 0 }; 3];
         let signs = [signs[0], signs[1], 1];
         let mut k = 0;

@@ -47,9 +47,11 @@ fn clamp(x: i64, (min, max): (i64, i64)) -> i64 {
     i64::from(x as i32).max(min).min(max)
 }
 
-/// The common scale of two operands and three multipliers, in f64 or, for a difference, f32.
-fn sum(x1: i64, x2: i64, of: [Quant; 3], bits: u32, range: (i64, i64), factors: [f64; 3], sign: i64) -> i64 {
-    let left = if bits == 8 { 20 } else { 15 };
+/// The common scale of two operands and three multipliers, in f64.
+fn sum(x1: i64, x2: i64, of: [Quant; 3], bits: u32, range: (i64, i64), sign: i64) -> i64 {
+    let [s1, s2, s] = of.map(|(scale, _)| f64::from(scale));
+    let (twice, left) = (2.0 * s1.max(s2), if bits == 8 { 20 } else { 15 });
+    let factors = [s1 / twice, s2 / twice, twice / (f64::from(1 << left) * s)];
     let term = |x: i64, k: usize| scaled((x - i64::from(of[k].1)) << left, multiplier(factors[k]));
     clamp(scaled(term(x1, 0) + sign * term(x2, 1), multiplier(factors[2])) + i64::from(of[2].1), range)
 }
@@ -57,18 +59,13 @@ fn sum(x1: i64, x2: i64, of: [Quant; 3], bits: u32, range: (i64, i64), factors: 
 /// `ADD`.
 #[must_use]
 pub fn add(x1: i64, x2: i64, of: [Quant; 3], bits: u32, range: (i64, i64)) -> i64 {
-    let [s1, s2, s] = of.map(|(scale, _)| f64::from(scale));
-    let (twice, left) = (2.0 * s1.max(s2), if bits == 8 { 20 } else { 15 });
-    sum(x1, x2, of, bits, range, [s1 / twice, s2 / twice, twice / (f64::from(1 << left) * s)], 1)
+    sum(x1, x2, of, bits, range, 1)
 }
 
 /// `SUB`.
 #[must_use]
 pub fn sub(x1: i64, x2: i64, of: [Quant; 3], bits: u32, range: (i64, i64)) -> i64 {
-    let [s1, s2, s] = of.map(|(scale, _)| scale);
-    let (twice, left) = (2.0 * s1.max(s2), if bits == 8 { 20 } else { 15 });
-    let factors = [s1 / twice, s2 / twice, twice / ((1 << left) as f32 * s)];
-    sum(x1, x2, of, bits, range, factors.map(f64::from), -1)
+    sum(x1, x2, of, bits, range, -1)
 }
 
 /// `MUL`.

@@ -29,8 +29,8 @@ pub(crate) struct Options {
     /// Sweep every value instead of a part (`SCRIMP_EXHAUSTIVE=1`): some minutes more
     #[arg(long)]
     exhaustive: bool,
-    /// Also networks from .tflite files on boards, the newcomer's crate, NEON under `qemu-aarch64`, AddressSanitizer, Miri and a
-    /// newer QEMU: they take long, or need packages that not every machine can have. A filter that names such a step runs it too
+    /// Also the host's tests on NEON under `qemu-aarch64`, with AddressSanitizer and in Miri: they take long, or need what not every
+    /// machine has. A filter that names such a step runs it too
     #[arg(long)]
     all: bool,
 }
@@ -65,9 +65,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             });
         }
     });
-    if runs_all {
-        newer_emulator(&steps);
-    }
+    newer_emulator(&steps);
     steps.step("newcomer", newcomer::run);
     steps.step("demo", || demo::run(&demo::Options::default()));
     Ok(steps.finish(start))
