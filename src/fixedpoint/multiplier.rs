@@ -53,8 +53,8 @@ impl Multiplier {
         if real == 0.0 { Some(Self::ZERO) } else { Self::from_real(real) }
     }
 
-    /// `input * weight / output`, as TFLite takes it for convolutions and for layers with a scale for each channel: the
-    /// product in f64, where it is exact. `None` unless the result is usable; a weight's scale of 0 gives 0.
+    /// `input * weight / output`, as TFLite Micro takes it: the product in f64, where it is exact. `None` unless the result is
+    /// usable; a weight's scale of 0 gives 0.
     ///
     /// ```
     /// use scrimp::fixedpoint::Multiplier;
@@ -65,7 +65,7 @@ impl Multiplier {
         Self::from_non_negative(input as f64 * weight as f64 / output as f64)
     }
 
-    /// `input * weight / output`, as TFLite takes it for fully connected layers with one scale and for products of
+    /// `input * weight / output`, as LiteRT up to 1.2 takes it for fully connected layers with one scale and for products of
     /// activations: **the product is rounded to f32**, the division is f64. That decides the last bits of the mantissa.
     ///
     /// ```

@@ -70,10 +70,11 @@ pub(crate) fn lower(cx: &Cx<'_>, activation: Fused, shuffled: bool) -> Result<Lo
     Ok(Lowered::kernel(linear, vec![id]))
 }
 
-/// The multiplier of weights with one scale: its product with the input's is rounded to f32, as in TFLite's kernel.
+/// The multiplier of weights with one scale. Its product with the input's is f64, as TFLite Micro's program has it, though its
+/// source reads as f32; LiteRT 1.2 rounds the product to f32 ([`Multiplier::of_scales_f32`]), which shows in one byte of a million.
 pub(super) fn multiplier(quant: &Quant, weights: &Tensor) -> Result<Multiplier> {
     let (scale, _) = weights.quantization()?;
-    Multiplier::of_scales_f32(quant.input.scale, scale, quant.output.scale)
+    Multiplier::of_scales(quant.input.scale, scale, quant.output.scale)
         .with_context(|| format!("{weights} has an absurd scale, {scale}"))
 }
 

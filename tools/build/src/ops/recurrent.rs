@@ -244,7 +244,7 @@ pub(crate) fn lstm(cx: &Cx<'_>, lstm: Lstm) -> Result<Lowered> {
     let product = |k: usize, inputs: usize, bias: Option<&Tensor>, (scale, zero_point): (f32, i32)| -> Result<Folded> {
         let weights = cx.x(k)?;
         // To units of 2^-12.
-        let multiplier = Multiplier::of_scales_f32(scale, weights.quantization()?.0, 1.0 / 4096.0);
+        let multiplier = Multiplier::of_scales(scale, weights.quantization()?.0, 1.0 / 4096.0);
         let multiplier = multiplier.with_context(|| format!("{weights} has an absurd scale"))?;
         Folded::new(weights, [units, inputs], bias, zero_point, multiplier, cx.layout)
     };
