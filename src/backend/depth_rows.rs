@@ -123,7 +123,7 @@ const fn at_least_one(n: usize) -> usize {
 /// A depthwise convolution with an output a channel, checked.
 ///
 /// Having one tells you that there are a weight for each tap and channel, and a bias, a mantissa and a shift for each channel; that
-/// `outputs.is_plain`; and that no size is 0.
+/// `outputs.is_plain`, or would be if shifts of 0 were; and that no size is 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DepthS8<'a> {
     weights: &'a [i8],
@@ -137,7 +137,13 @@ pub(crate) struct DepthS8<'a> {
 
 impl<'a> DepthS8<'a> {
     /// `None` unless all of that holds.
-    pub(crate) const fn new(weights: &'a [i8], outputs: OutputsS8<'a>, pad: i8, axes: [Axis; 2]) -> Option<Self> {
+    pub(crate) const fn new(
+        weights: &'a [i8],
+        outputs: OutputsS8<'a>,
+        has_plain_or_no_shifts: bool,
+        pad: i8,
+        axes: [Axis; 2],
+    ) -> Option<Self> {
         let channels = outputs.bias.len();
         let [rows, cols] = axes;
         let sizes = [rows.input, rows.output, rows.kernel, cols.input, cols.output, cols.kernel, channels];
@@ -152,7 +158,7 @@ impl<'a> DepthS8<'a> {
         let fits = taps.saturating_mul(channels) == weights.len()
             && outputs.mantissa.len() == channels
             && outputs.shift.len() == channels;
-        if fits && outputs.is_plain { Some(Self { weights, outputs, channels, pad, axes }) } else { None }
+        if fits && has_plain_or_no_shifts { Some(Self { weights, outputs, channels, pad, axes }) } else { None }
     }
 
     #[inline(always)]

@@ -43,6 +43,7 @@ mod exp_rows;
 mod f32_rows;
 mod in_out;
 mod pair_rows;
+mod pool_rows;
 mod q_rows;
 mod s8_rows;
 mod scalar;
@@ -65,6 +66,7 @@ pub use dot_rows::{Format, Layout};
 pub(crate) use f32_rows::F32Rows;
 pub(crate) use in_out::InOut;
 pub(crate) use pair_rows::{Other, Outputs as PairOutputs, PairRows, ProductS8, SquareS8, SumS8, Term};
+pub(crate) use pool_rows::{CHANNELS as POOL_CHANNELS, PoolRows, Taps};
 pub(crate) use q_rows::QRows;
 pub(crate) use s8_rows::{HALF_Q19, Quotient, S8Row, S8Rows, S8Values, Weights};
 pub use scalar::Scalar;
@@ -140,7 +142,7 @@ const fn choose_s8(codes: &Codes<'_>, _: &OutputsS8<'_>) -> dot_rows::RunS8 {
 // seal both `Backend` and the methods it takes over from them: whoever is outside cannot call those either.
 #[allow(private_bounds, reason = "the seal")]
 pub trait Backend:
-    Dispatch + Arith + F32Rows + S8Rows + QRows + StableRows + CodeRows + DotRows + DepthRows + PairRows
+    Dispatch + Arith + F32Rows + S8Rows + QRows + StableRows + CodeRows + DotRows + DepthRows + PairRows + PoolRows
 {
     /// The name that `scrimp_backend` knows it by.
     const NAME: &'static str;

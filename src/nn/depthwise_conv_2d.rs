@@ -90,6 +90,8 @@ pub struct DepthwiseConv2dS8<'a> {
     /// The code of 0.
     pad: i8,
     is_plain: bool,
+    /// The same if shifts of 0 count.
+    has_plain_or_no_shifts: bool,
     /// What runs it on the device that this build is for: the other loops are then not linked for it.
     run: RunS8,
 }
@@ -116,7 +118,9 @@ impl<'a> DepthwiseConv2dS8<'a> {
         match Plan::new(window, weights.len(), requant.outputs()) {
             Ok(plan) => {
                 let is_plain = requant.is_plain(window.taps(), &quant);
-                let mut of = Self { plan, weights, requant, quant, pad, is_plain, run: run_portable };
+                let has_plain_or_no_shifts = has_plain_or_no_shifts(&requant, window.taps(), &quant);
+                let run: RunS8 = run_portable;
+                let mut of = Self { plan, weights, requant, quant, pad, is_plain, has_plain_or_no_shifts, run };
                 if let Some(layer) = of.layer()
                     && has_depth_loop(&layer)
                 {
@@ -173,8 +177,24 @@ impl<'a> DepthwiseConv2dS8<'a> {
             return None;
         }
         let outputs = self.requant.outputs_s8(&self.quant, self.is_plain);
-        DepthS8::new(self.weights, outputs, self.pad, self.plan.window.axes())
+        DepthS8::new(self.weights, outputs, self.has_plain_or_no_shifts, self.pad, self.plan.window.axes())
     }
+}
+
+/// [`Requant::is_plain`], if shifts of 0 counted as such: where a channel's weights are large beside all others.
+const fn has_plain_or_no_shifts(requant: &Requant<'_>, taps: usize, quant: &QuantS8) -> bool {
+    let Requant { bias, mantissa, shift } = *requant;
+    let mut o = 0;
+    while o < shift.len() && o < bias.len() && o < mantissa.len() {
+        // One channel, with a shift that is plain in place of 0.
+        let plain = if shift[o] == 0 { -1 } else { shift[o] };
+        let one = Requant { bias: &[bias[o]], mantissa: &[mantissa[o]], shift: &[plain] };
+        if !one.is_plain(taps, quant) {
+            return false;
+        }
+        o += 1;
+    }
+    true
 }
 
 fn run_portable(of: &DepthwiseConv2dS8<'_>, x: &[i8], y: &mut [i8]) {

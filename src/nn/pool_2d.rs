@@ -9,7 +9,7 @@ use core::num::NonZeroU32;
 use super::activation::Activation;
 use super::element::{Blocks, LANES};
 use super::window::{Inside, Pixels, Window2d};
-use crate::backend::{Auto, Backend, Dispatch, Kernel};
+use crate::backend::{Auto, Backend, Dispatch, Kernel, POOL_CHANNELS, Taps};
 use crate::error::{Arg, Error, Rule};
 use crate::fixedpoint::Quantization;
 
@@ -23,6 +23,9 @@ trait Element: Copy {
     fn widen(self) -> i32;
 
     fn narrow(code: i32) -> Self;
+
+    /// The same as bytes, where elements are.
+    fn bytes(x: &[Self]) -> Option<&[i8]>;
 }
 
 impl Element for i8 {
@@ -37,6 +40,11 @@ impl Element for i8 {
     fn narrow(code: i32) -> Self {
         code as Self
     }
+
+    #[inline(always)]
+    fn bytes(x: &[Self]) -> Option<&[i8]> {
+        Some(x)
+    }
 }
 
 impl Element for i16 {
@@ -50,6 +58,11 @@ impl Element for i16 {
     #[inline(always)]
     fn narrow(code: i32) -> Self {
         code as Self
+    }
+
+    #[inline(always)]
+    fn bytes(_: &[Self]) -> Option<&[i8]> {
+        None
     }
 }
 
@@ -114,6 +127,9 @@ trait Fold: Copy {
     fn add(sum: i32, x: i32) -> i32;
 
     fn finish(sum: i32, taps: NonZeroU32) -> i32;
+
+    /// Of several channels by a loop of the backend's.
+    fn wide<B: Backend>(b: B, x: &[i8], taps: &Taps) -> Option<[i32; POOL_CHANNELS]>;
 }
 
 #[derive(Clone, Copy)]
@@ -135,6 +151,11 @@ impl Fold for Mean {
         let rounded = (sum.unsigned_abs() + taps.get() / 2) / taps;
         if sum < 0 { -(rounded as i32) } else { rounded as i32 }
     }
+
+    #[inline(always)]
+    fn wide<B: Backend>(b: B, x: &[i8], taps: &Taps) -> Option<[i32; POOL_CHANNELS]> {
+        b.sums_s8(x, taps)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -154,6 +175,11 @@ impl Fold for Most {
     #[inline(always)]
     fn finish(most: i32, _: NonZeroU32) -> i32 {
         most
+    }
+
+    #[inline(always)]
+    fn wide<B: Backend>(b: B, x: &[i8], taps: &Taps) -> Option<[i32; POOL_CHANNELS]> {
+        b.most_s8(x, taps)
     }
 }
 
@@ -235,7 +261,7 @@ impl<T: Element, F: Fold> Kernel for Run<'_, T, F> {
     type Output = ();
 
     #[inline(always)]
-    fn eval<B: Backend>(self, _: B) {
+    fn eval<B: Backend>(self, b: B) {
         let Self { plan, x, mut y, .. } = self;
         let window = plan.window;
         let input = window.input();
@@ -248,6 +274,9 @@ impl<T: Element, F: Fold> Kernel for Run<'_, T, F> {
                 y = rest;
                 let (row, col) = pixels.next();
                 let taps = NonZeroU32::new((row.len() * col.len()) as u32).unwrap_or(NonZeroU32::MIN);
+                if plan.pixel::<B, T, F>(b, pictures, (&row, &col), taps, now) {
+                    continue;
+                }
                 for (c, is_block) in Blocks::of(channels, false) {
                     let y = now.get_mut(c..).unwrap_or(&mut []);
                     if is_block {
@@ -263,6 +292,34 @@ impl<T: Element, F: Fold> Kernel for Run<'_, T, F> {
 }
 
 impl Plan {
+    /// All channels of one output pixel by a loop of the backend's; `false` if there is none.
+    #[inline(always)]
+    fn pixel<B: Backend, T: Element, F: Fold>(
+        &self,
+        b: B,
+        x: &[T],
+        (row, col): (&Inside, &Inside),
+        taps: NonZeroU32,
+        y: &mut [T],
+    ) -> bool {
+        let Some(x) = T::bytes(x) else { return false };
+        let Some(last) = y.len().checked_sub(POOL_CHANNELS) else { return false };
+        let [row_step, col_step] = self.window.steps();
+        let window = Taps { rows: row.len(), cols: col.len(), row: row_step, col: col_step };
+        let start = self.window.start(row, col);
+        let mut c = 0;
+        while c < y.len() {
+            // The last few overlap those before them.
+            let at = c.min(last);
+            let Some(sums) = F::wide(b, x.get(start + at..).unwrap_or_default(), &window) else { return false };
+            for (y, sum) in y.iter_mut().skip(at).zip(sums) {
+                *y = T::narrow(F::finish(sum, taps).min(self.max).max(self.min));
+            }
+            c += POOL_CHANNELS;
+        }
+        true
+    }
+
     /// `N` channels of one output pixel, from `c` on.
     #[inline(always)]
     fn channels<T: Element, F: Fold, const N: usize>(

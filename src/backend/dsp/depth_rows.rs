@@ -4,7 +4,7 @@
 use core::mem::MaybeUninit;
 
 use super::Dsp;
-use super::leaves_depth::{self, Copy, Job, Shape, Table};
+use super::leaves_depth::{self, AnyTable, Copy, Job, Shape, Table};
 use crate::backend::depth_rows::{DepthRows, DepthS8, Part, Tile};
 use crate::backend::dot_rows::OutputsS8;
 
@@ -170,9 +170,10 @@ fn job_of(of: &DepthS8<'_>, [lines, places]: &[Part; 2], pixel: usize, row: usiz
     }
 }
 
+/// Whether the loop of 3 x 3 taps does, which needs all shifts below zero.
 #[inline(always)]
 const fn is_three_by_three(of: &DepthS8<'_>) -> bool {
-    matches!(taps(of), [3, 3])
+    matches!(taps(of), [3, 3]) && of.outputs().is_plain
 }
 
 /// Outputs of four channels from `c` on.
@@ -191,12 +192,16 @@ unsafe fn block(of: &DepthS8<'_>, c: usize, job: &mut Job, words: &mut Words) {
     let shape = Shape { pairs: job.pairs, odd: job.odd, rows: job.rows };
     let words: *mut u32 = words.as_mut_ptr().cast();
     job.bias = bias.as_ptr();
-    job.tables = tables.as_ptr();
+    job.tables = tables.as_ptr().cast();
     job.w = words;
     // SAFETY: as above; there are weights for all taps, and room for their words.
     unsafe {
         leaves_depth::pack(of.weights().as_ptr().wrapping_add(c), of.channels(), words, &shape);
-        if is_three_by_three(of) {
+        if !of.outputs().is_plain {
+            let tables = any_tables(mantissa, shift, offset);
+            job.tables = tables.as_ptr().cast();
+            leaves_depth::taps_and_no_shift(job);
+        } else if is_three_by_three(of) {
             leaves_depth::three_by_three(job);
         } else {
             leaves_depth::taps(job);
@@ -207,4 +212,12 @@ unsafe fn block(of: &DepthS8<'_>, c: usize, job: &mut Job, words: &mut Words) {
 #[inline(always)]
 fn four<T>(from: &[T], at: usize) -> Option<&[T; LANES]> {
     from.get(at..)?.first_chunk()
+}
+
+fn any_tables(mantissa: &[i32; LANES], shift: &[i8; LANES], offset: i32) -> [AnyTable; LANES] {
+    core::array::from_fn(|j| {
+        let right = u32::from(shift[j].unsigned_abs());
+        let half = offset.wrapping_shl(right).wrapping_add(1i32.wrapping_shl(right) >> 1);
+        AnyTable { mantissa: mantissa[j], half, right: right as i32, sign: if right == 0 { 0 } else { i32::MIN } }
+    })
 }

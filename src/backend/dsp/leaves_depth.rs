@@ -19,7 +19,8 @@ pub(super) struct Job {
     pub(super) bias: *const i32,
     /// The weights of the first tap.
     pub(super) w: *const u32,
-    pub(super) tables: *const Table,
+    /// [`Table`] or [`AnyTable`], as the loop takes it.
+    pub(super) tables: *const i32,
     /// Pairs of taps of a row, and whether there is one more.
     pub(super) pairs: u32,
     pub(super) odd: u32,
@@ -48,6 +49,17 @@ pub(super) struct Table {
     pub(super) half: i32,
     /// One less than the shift to the right.
     pub(super) right: i32,
+}
+
+/// The same for any shift.
+#[repr(C)]
+pub(super) struct AnyTable {
+    pub(super) mantissa: i32,
+    pub(super) half: i32,
+    /// The shift to the right.
+    pub(super) right: i32,
+    /// The sign bit, or 0 if nothing is shifted, and so nothing taken off below zero.
+    pub(super) sign: i32,
 }
 
 /// Two taps, of which the second is `[r0, r12]`.
@@ -121,6 +133,105 @@ macro_rules! one_output {
     };
 }
 
+/// The same by tables for any shift, 0 among them.
+macro_rules! outputs_and_no_shift {
+    () => {
+        concat!(one_of_any!("r8", "0"), one_of_any!("r9", "1"), one_of_any!("r10", "2"), one_of_any!("r11", "3"))
+    };
+}
+
+macro_rules! one_of_any {
+    ($sum:literal, $at:literal) => {
+        concat!(
+            "ldm r1!, {{r2, r3, r4, r5}}\nand r5, r5, ",
+            $sum,
+            "\nadd r3, r3, r5, asr #31\nsmmlar ",
+            $sum,
+            ", ",
+            $sum,
+            ", r2, r3\nasr ",
+            $sum,
+            ", r4\nssat ",
+            $sum,
+            ", #8, ",
+            $sum,
+            "\nstrb ",
+            $sum,
+            ", [r7, #",
+            $at,
+            "]\n"
+        )
+    };
+}
+
+macro_rules! any_taps {
+    ($outputs:ident) => {
+        naked_asm!(
+            ".arch armv7e-m",
+            "push {{r4-r11, lr}}",
+            "sub sp, #20",
+            "str r0, [sp]",
+            "ldrd r2, r3, [r0]",
+            "ldr r12, [r0, #32]",
+            "ldr r4, [r0, #52]",
+            "strd r2, r3, [sp, #4]",
+            "str r4, [sp, #16]",
+            "3:",
+            "ldr r6, [sp]",
+            "ldr r2, [r6, #40]",
+            "str r2, [sp, #12]",
+            "4:",
+            "ldrd r2, r1, [r6, #8]",
+            "ldr r7, [r6, #28]",
+            "ldr r0, [sp, #4]",
+            "ldm r2, {{r8-r11}}",
+            "5:",
+            "ldr lr, [r6, #20]",
+            "cmp lr, #0",
+            "beq 7f",
+            "6:",
+            two_taps!(),
+            "add r0, r0, r12, lsl #1",
+            "subs lr, #1",
+            "bne 6b",
+            "ldr r6, [sp]",
+            "7:",
+            "ldr r2, [r6, #24]",
+            "cbz r2, 8f",
+            one_tap!("[r0]"),
+            "add r0, r12",
+            "ldr r6, [sp]",
+            "8:",
+            "ldr r2, [r6, #36]",
+            "subs r7, #1",
+            "add r0, r2",
+            "bne 5b",
+            "ldr r1, [r6, #16]",
+            "ldr r7, [sp, #8]",
+            $outputs!(),
+            "ldr r0, [sp, #4]",
+            "ldrd r2, r3, [r6, #44]",
+            "ldr r4, [sp, #12]",
+            "add r0, r2",
+            "add r7, r3",
+            "subs r4, #1",
+            "strd r0, r7, [sp, #4]",
+            "str r4, [sp, #12]",
+            "bne 4b",
+            "ldrd r2, r3, [r6, #56]",
+            "ldr r4, [sp, #16]",
+            "add r0, r2",
+            "add r7, r3",
+            "subs r4, #1",
+            "strd r0, r7, [sp, #4]",
+            "str r4, [sp, #16]",
+            "bne 3b",
+            "add sp, #20",
+            "pop {{r4-r11, pc}}",
+        )
+    };
+}
+
 /// Any number of taps: 17 instructions for 8 products, 10 for a last 4, and 9 a row of them; 45 an output of four channels.
 ///
 /// Alignment: `ldr` of pictures takes any address, `y` by bytes; `ldrd` and `ldm` of `job`, bias, weights and tables, words by
@@ -130,69 +241,18 @@ macro_rules! one_output {
 /// The pointers of `job` are valid for what it says, the counts among it not 0, and `job.y` does not overlap what is read.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn taps(job: *const Job) {
-    naked_asm!(
-        ".arch armv7e-m",
-        "push {{r4-r11, lr}}",
-        "sub sp, #20",
-        "str r0, [sp]",
-        "ldrd r2, r3, [r0]",
-        "ldr r12, [r0, #32]",
-        "ldr r4, [r0, #52]",
-        "strd r2, r3, [sp, #4]",
-        "str r4, [sp, #16]",
-        "3:",
-        "ldr r6, [sp]",
-        "ldr r2, [r6, #40]",
-        "str r2, [sp, #12]",
-        "4:",
-        "ldrd r2, r1, [r6, #8]",
-        "ldr r7, [r6, #28]",
-        "ldr r0, [sp, #4]",
-        "ldm r2, {{r8-r11}}",
-        "5:",
-        "ldr lr, [r6, #20]",
-        "cmp lr, #0",
-        "beq 7f",
-        "6:",
-        two_taps!(),
-        "add r0, r0, r12, lsl #1",
-        "subs lr, #1",
-        "bne 6b",
-        "ldr r6, [sp]",
-        "7:",
-        "ldr r2, [r6, #24]",
-        "cbz r2, 8f",
-        one_tap!("[r0]"),
-        "add r0, r12",
-        "ldr r6, [sp]",
-        "8:",
-        "ldr r2, [r6, #36]",
-        "subs r7, #1",
-        "add r0, r2",
-        "bne 5b",
-        "ldr r1, [r6, #16]",
-        "ldr r7, [sp, #8]",
-        outputs!(),
-        "ldr r0, [sp, #4]",
-        "ldrd r2, r3, [r6, #44]",
-        "ldr r4, [sp, #12]",
-        "add r0, r2",
-        "add r7, r3",
-        "subs r4, #1",
-        "strd r0, r7, [sp, #4]",
-        "str r4, [sp, #12]",
-        "bne 4b",
-        "ldrd r2, r3, [r6, #56]",
-        "ldr r4, [sp, #16]",
-        "add r0, r2",
-        "add r7, r3",
-        "subs r4, #1",
-        "strd r0, r7, [sp, #4]",
-        "str r4, [sp, #16]",
-        "bne 3b",
-        "add sp, #20",
-        "pop {{r4-r11, pc}}",
-    )
+    any_taps!(outputs)
+}
+
+/// The same for layers of which some channels have a shift of 0, with their tables: 4 instructions more an output.
+///
+/// Alignment: as [`taps`].
+///
+/// # Safety
+/// As [`taps`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn taps_and_no_shift(job: *const Job) {
+    any_taps!(outputs_and_no_shift)
 }
 
 /// 3 x 3 taps: 68 instructions for 36 products, and 33 an output of four channels.

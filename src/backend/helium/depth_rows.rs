@@ -197,10 +197,11 @@ fn job_of(of: &DepthS8<'_>, [lines, places]: &[Part; 2], pixel: usize, row: usiz
     }
 }
 
+/// Whether the loops of 3 x 3 taps do, which need all shifts below zero.
 #[inline(always)]
 const fn is_three_by_three(of: &DepthS8<'_>) -> bool {
     let [rows, cols] = of.axes();
-    rows.kernel == 3 && cols.kernel == 3
+    rows.kernel == 3 && cols.kernel == 3 && of.outputs().is_plain
 }
 
 /// Outputs of sixteen channels, or of all there are, from `c` on.
@@ -248,7 +249,9 @@ unsafe fn block(of: &DepthS8<'_>, c: usize, job: &mut Job, pixels: usize, packed
     }
     // SAFETY: as above; weights and tables have sixteen lanes.
     unsafe {
-        if !is_three_by_three(of) {
+        if !of.outputs().is_plain {
+            leaves_depth::taps_and_no_shift(job);
+        } else if !is_three_by_three(of) {
             leaves_depth::taps(job);
         } else if job.x_tap == LANES {
             leaves_depth::three_by_three_dense(job);

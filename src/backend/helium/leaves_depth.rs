@@ -93,12 +93,50 @@ macro_rules! widen_and_add {
     };
 }
 
+/// What RDPOT takes off numbers below zero, and shifts in q0 to q3 from r9 on. The shifts are all below zero.
+macro_rules! all_shift {
+    () => {
+        concat!(".irp q, 4, 5, 6, 7\nvshr.s32 q0, q\\q, #31\nvadd.i32 q\\q, q\\q, q0\n.endr\n", load_shifts!())
+    };
+}
+
+/// The same where shifts may be 0: nothing is taken off there.
+macro_rules! some_shift {
+    () => {
+        concat!(
+            load_shifts!(),
+            "mov r9, #-1\n",
+            taken_off!("q0", "q4"),
+            taken_off!("q1", "q5"),
+            taken_off!("q2", "q6"),
+            taken_off!("q3", "q7"),
+            "ldr r9, [r7, #48]\nvctp.8 r9\n"
+        )
+    };
+}
+
+macro_rules! taken_off {
+    ($shift:literal, $sum:literal) => {
+        concat!("vptt.s32 lt, ", $shift, ", zr\nvcmpt.s32 lt, ", $sum, ", zr\nvaddt.i32 ", $sum, ", ", $sum, ", r9\n")
+    };
+}
+
+macro_rules! load_shifts {
+    () => {
+        "vld40.32 {{q0, q1, q2, q3}}, [r9]
+        vld41.32 {{q0, q1, q2, q3}}, [r9]
+        vld42.32 {{q0, q1, q2, q3}}, [r9]
+        vld43.32 {{q0, q1, q2, q3}}, [r9]
+        "
+    };
+}
+
 /// The frame of the loops: r4 output's window, r5 output, r6 outputs left of the line, r7 the job; r10 to r12 offset, least
 /// and largest output; on the stack the lines left and the shifts. The taps leave r4 to r7 and r10 to r12.
 ///
 /// `vqrdmulh` is SRDHM; RDPOT is `vrshl` of a number that is one less if negative.
 macro_rules! loop_of {
-    ([$($before:literal),* $(,)?], [$($taps:expr),* $(,)?]) => {
+    ($round:ident, [$($before:literal),* $(,)?], [$($taps:expr),* $(,)?]) => {
         naked_asm!(
             ".cpu cortex-m55",
             "push {{r4-r11, lr}}",
@@ -139,14 +177,7 @@ macro_rules! loop_of {
             "vqrdmulh.s32 q5, q5, q1",
             "vqrdmulh.s32 q6, q6, q2",
             "vqrdmulh.s32 q7, q7, q3",
-            ".irp q, 4, 5, 6, 7",
-            "vshr.s32 q0, q\\q, #31",
-            "vadd.i32 q\\q, q\\q, q0",
-            ".endr",
-            "vld40.32 {{q0, q1, q2, q3}}, [r9]",
-            "vld41.32 {{q0, q1, q2, q3}}, [r9]",
-            "vld42.32 {{q0, q1, q2, q3}}, [r9]",
-            "vld43.32 {{q0, q1, q2, q3}}, [r9]",
+            $round!(),
             "vrshl.s32 q4, q4, q0",
             "vrshl.s32 q5, q5, q1",
             "vrshl.s32 q6, q6, q2",
@@ -184,6 +215,37 @@ macro_rules! loop_of {
     };
 }
 
+macro_rules! any_taps {
+    ($round:ident) => {
+        loop_of!(
+            $round,
+            ["ldrd r2, r3, [r7, #36]"],
+            [
+                "mov r0, r4",
+                "ldr r8, [r7, #32]",
+                "5:",
+                "ldr r9, [r7, #24]",
+                "wls lr, r9, 7f",
+                "6:",
+                two_taps!("[r0]", "[r1]", "add r0, r2\nadd r1, r3", "[r0]", "[r1]", "add r0, r2\nadd r1, r3"),
+                "le lr, 6b",
+                "7:",
+                "ldr r9, [r7, #28]",
+                "cmp r9, #0",
+                "beq 8f",
+                one_tap!("[r0]", "[r1]"),
+                "add r0, r2",
+                "add r1, r3",
+                "8:",
+                "ldr r9, [r7, #44]",
+                "add r0, r9",
+                "subs r8, #1",
+                "bne 5b",
+            ]
+        )
+    };
+}
+
 /// Any number of taps: 24 instructions for 32 products, 17 for a last 16, 7 a row of them; 53 an output of sixteen channels.
 ///
 /// Alignment: pictures and weights by bytes; `vld4` of bias, mantissas and shifts, words by their types; `ldrd` and `ldm` of
@@ -193,31 +255,18 @@ macro_rules! loop_of {
 /// The pointers of `job` are valid for what it says, the counts among it not 0, and `job.y` does not overlap what is read.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn taps(job: *const Job) {
-    loop_of!(
-        ["ldrd r2, r3, [r7, #36]"],
-        [
-            "mov r0, r4",
-            "ldr r8, [r7, #32]",
-            "5:",
-            "ldr r9, [r7, #24]",
-            "wls lr, r9, 7f",
-            "6:",
-            two_taps!("[r0]", "[r1]", "add r0, r2\nadd r1, r3", "[r0]", "[r1]", "add r0, r2\nadd r1, r3"),
-            "le lr, 6b",
-            "7:",
-            "ldr r9, [r7, #28]",
-            "cmp r9, #0",
-            "beq 8f",
-            one_tap!("[r0]", "[r1]"),
-            "add r0, r2",
-            "add r1, r3",
-            "8:",
-            "ldr r9, [r7, #44]",
-            "add r0, r9",
-            "subs r8, #1",
-            "bne 5b",
-        ]
-    )
+    any_taps!(all_shift)
+}
+
+/// The same for layers of which some channels have a shift of 0: 7 instructions more an output.
+///
+/// Alignment: as [`taps`].
+///
+/// # Safety
+/// As [`taps`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn taps_and_no_shift(job: *const Job) {
+    any_taps!(some_shift)
 }
 
 /// 3 x 3 taps, whose weights lie sixteen after sixteen: 94 instructions for 144 products, and 52 an output of sixteen channels.
@@ -229,6 +278,7 @@ pub(super) unsafe extern "C" fn taps(job: *const Job) {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn three_by_three(job: *const Job) {
     loop_of!(
+        all_shift,
         ["ldr r2, [r7, #36]", "ldr r3, [r7, #44]"],
         [
             "add r1, #16",
@@ -251,6 +301,7 @@ pub(super) unsafe extern "C" fn three_by_three(job: *const Job) {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn three_by_three_dense(job: *const Job) {
     loop_of!(
+        all_shift,
         ["ldr r3, [r7, #44]"],
         [
             "add r1, #16",

@@ -13,6 +13,7 @@ mod leaves_dot;
 mod leaves_pair;
 mod leaves_q;
 mod pair_rows;
+mod pool_rows;
 mod q_rows;
 mod s8_rows;
 mod stable_rows;

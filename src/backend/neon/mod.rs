@@ -6,6 +6,7 @@ mod depth_rows;
 mod dot_rows;
 mod f32_rows;
 mod pair_rows;
+mod pool_rows;
 mod q_rows;
 mod s8_rows;
 mod stable_rows;

@@ -1,8 +1,8 @@
 //! The portable backend: plain Rust, what every other one falls back to; and loops for what every core with Thumb-2 has.
 
 use super::{
-    ArithOps, Backend, CodeRows, CodeStep, DepthRows, Dispatch, F32Rows, Kernel, PairRows, QRows, S8Rows, StableRows,
-    code_rows,
+    ArithOps, Backend, CodeRows, CodeStep, DepthRows, Dispatch, F32Rows, Kernel, PairRows, PoolRows, QRows, S8Rows,
+    StableRows, code_rows,
 };
 
 /// Plain Rust; may be used everywhere.
@@ -23,6 +23,8 @@ impl StableRows for Scalar {}
 impl DepthRows for Scalar {}
 
 impl PairRows for Scalar {}
+
+impl PoolRows for Scalar {}
 
 impl CodeRows for Scalar {
     /// A Cortex-M0 has no product of 64 bits: two short ones where they suffice, or four.

@@ -119,6 +119,8 @@ pub enum Op {
         rank: i32,
         activation: Fused,
     },
+    /// A function of one 8-bit code, by its results of 0 to 127 and -128 to -1; in no file, but what a rewrite makes.
+    Table(Box<[i8; 256]>),
     Tanh,
     Tile,
     Transpose,
@@ -302,6 +304,7 @@ impl Op {
             Self::Sub { .. } => "SUB",
             Self::Sum { .. } => "SUM",
             Self::Svdf { .. } => "SVDF",
+            Self::Table(_) => "TABLE",
             Self::Tanh => "TANH",
             Self::Tile => "TILE",
             Self::Transpose => "TRANSPOSE",

@@ -152,7 +152,7 @@ fn broken_items(open: char, items: &[Expr], indent: usize, in_macro: bool) -> St
     if let (Some(lines), '[') = (lines, open)
         && lines.iter().all(|line| line.len() <= SHORT)
     {
-        return filled(&lines, &inner, comma, WIDTH) + &outer;
+        return filled(&lines, &inner, comma, WIDTH - 1) + &outer;
     }
     let items: Vec<String> = items.iter().map(|item| inner.clone() + &item.fitted(indent + 4, 0, in_macro)).collect();
     format!("\n{}{comma}\n{outer}", items.join(",\n"))

@@ -96,6 +96,7 @@ pub(crate) fn lower(cx: &Cx<'_>) -> Result<Lowered> {
         | Op::Rsqrt
         | Op::Sqrt
         | Op::Square
+        | Op::Table(_)
         | Op::Tanh => unary::lower(cx),
         // The shape is the output's; the shape input, which may be stale or absent, is not looked at.
         Op::Reshape | Op::Squeeze | Op::ExpandDims => Ok(Lowered::Alias(cx.input(0)?)),

@@ -20,6 +20,7 @@ struct Unary {
     layer: Layer,
     /// The constructor.
     text: String,
+    is_of_codes: bool,
 }
 
 #[derive(Debug)]
@@ -48,7 +49,8 @@ pub(crate) fn lower(cx: &Cx<'_>) -> Result<Lowered> {
     let text = format!("scrimp::nn::{}::{function}({arguments})", layer.name());
     // A constructor that cannot fail.
     let text = if let Layer::MapF32(_) = layer { format!("Ok::<_, scrimp::Error>({text})") } else { text };
-    Ok(Lowered::kernel(Unary { layer, text }, vec![id]))
+    let is_of_codes = matches!(cx.node.op, Op::Table(_));
+    Ok(Lowered::kernel(Unary { layer, text, is_of_codes }, vec![id]))
 }
 
 /// The layer, its constructor's name and arguments.
@@ -57,6 +59,7 @@ type Made = (Layer, &'static str, String);
 fn of_8(cx: &Cx<'_>, x: Quantization, y: Quantization, elements: usize) -> Result<Made> {
     let both = format!("{}, {}", quantization_text(x), quantization_text(y));
     let (table, function, arguments) = match cx.node.op {
+        Op::Table(ref codes) => (Ok(TableS8::from_table(**codes)), "from_table", String::new()),
         Op::Logistic => (TableS8::logistic(x, y), "logistic", both),
         Op::Tanh => (TableS8::tanh(x, y), "tanh", both),
         Op::HardSwish => (TableS8::hard_swish(x, y), "hard_swish", both),
@@ -226,7 +229,15 @@ impl Operator for Unary {
             Layer::TanhS16(_) => "TANH",
             Layer::MapF32(_) => "MAP",
         };
-        let name = out.layer(kind, &format!("scrimp::nn::{}", self.layer.name()), &self.text);
+        let ty = format!("scrimp::nn::{}", self.layer.name());
+        let name = match &self.layer {
+            // Made by a rewrite: nothing but its codes says what it is.
+            Layer::TableS8(table) if self.is_of_codes => {
+                let codes = out.constant("CODES", "[i8; 256]", &format!("{:?}", table.table()));
+                out.layer(kind, &ty, &format!("Ok::<_, scrimp::Error>({ty}::from_table({codes}))"))
+            }
+            _ => out.layer(kind, &ty, &self.text),
+        };
         match args.in_place {
             None => format!("{name}.run({}, {})", args.x[0], args.y[0]),
             Some(_) => format!("{name}.run_in_place({})", args.y[0]),

@@ -7,6 +7,7 @@ mod activation;
 mod constants;
 mod dead;
 mod pad;
+mod tables;
 
 use anyhow::Result;
 
@@ -21,6 +22,7 @@ pub fn rewrite(graph: &Graph) -> Result<Graph> {
     constants::fold(&mut graph)?;
     activation::fuse(&mut graph);
     pad::fold(&mut graph);
+    tables::join(&mut graph)?;
     dead::remove(&mut graph);
     Ok(graph)
 }

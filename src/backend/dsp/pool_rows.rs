@@ -1,0 +1,6 @@
+//! Windows of pools.
+
+use super::Dsp;
+use crate::backend::PoolRows;
+
+impl PoolRows for Dsp {}

@@ -1,0 +1,6 @@
+//! Windows of pools.
+
+use super::Neon;
+use crate::backend::PoolRows;
+
+impl PoolRows for Neon {}
