@@ -48,15 +48,10 @@ fn real(of: Quantization) -> f64 {
     of.scale.into()
 }
 
-/// `x1 + x2` or `x1 - x2`, with quotients of f64 or f32.
+/// `x1 + x2` or `x1 - x2`.
 fn sum(x1: i32, x2: i32, [a, b, y]: [Quantization; 3], places: u32, is_difference: bool) -> i32 {
-    let factors = if is_difference {
-        let twice = 2.0 * if a.scale > b.scale { a.scale } else { b.scale };
-        [a.scale / twice, b.scale / twice, twice / ((1u32 << places) as f32 * y.scale)].map(f64::from)
-    } else {
-        let twice = 2.0 * if a.scale > b.scale { real(a) } else { real(b) };
-        [real(a) / twice, real(b) / twice, twice / (f64::from(1u32 << places) * real(y))]
-    };
+    let twice = 2.0 * if a.scale > b.scale { real(a) } else { real(b) };
+    let factors = [real(a) / twice, real(b) / twice, twice / (f64::from(1u32 << places) * real(y))];
     let first = scaled((x1 - a.zero_point) << places, factors[0]);
     let second = scaled((x2 - b.zero_point) << places, factors[1]);
     scaled(if is_difference { first - second } else { first + second }, factors[2]) + y.zero_point
