@@ -153,10 +153,6 @@ fn models(names: &[String]) -> Result<Option<Vec<Pair>>> {
 
 /// Builds and runs one model on one board; `None` if the board is too small for it.
 fn on_board(board: &Board, pair: &Pair, measures: bool) -> Result<Option<Record>> {
-    if !scrimp_build::refusals(Model::tflite(&pair.model)?.graph()).is_empty() {
-        println!("{:12} {}: has operators that are not supported yet", board.name, pair.name);
-        return Ok(None);
-    }
     let code = code(board, &pair.model)?;
     let golden = fs::read(&pair.golden)?;
     let golden = Golden::read(&golden, &pair.model)?;
