@@ -7,7 +7,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 
 use crate::board::Board;
-use crate::{accuracy, bench, demo, evidence, quality, record, size, switching, workspace};
+use crate::{accuracy, bench, demo, evidence, models, quality, record, size, switching, workspace};
 
 const README: &str = "README.md";
 
@@ -23,6 +23,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
         ("ram", demo::ram_line(&record.ram) + "\n"),
         ("quality", quality::table()?),
         ("switching", switching::table()?),
+        ("models", models::quoted()?),
         ("counts", bench::counts()?),
         ("host softmax", bench::host_table()?),
         ("bits counts", bench::bits()?),
@@ -33,16 +34,17 @@ pub(crate) fn run(check: bool) -> Result<()> {
     ] {
         text = replace(&text, name, &block)?;
     }
-    for (path, svg) in [
+    for (path, text) in [
         (accuracy::PLOT, accuracy::svg()?),
         (bench::HOST_PLOT, bench::host_svg()?),
         (switching::PLOT, switching::svg()?),
+        (models::PAGE, models::page()?),
     ] {
         if check {
             let there = fs::read_to_string(workspace::path(path)).unwrap_or_default();
-            ensure!(there == svg, "{path} does not show its record; mend it with `cargo xtask docs`");
+            ensure!(there == text, "{path} does not show its record; mend it with `cargo xtask docs`");
         } else {
-            fs::write(workspace::path(path), svg)?;
+            fs::write(workspace::path(path), text)?;
         }
     }
     if check {

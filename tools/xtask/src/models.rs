@@ -2,6 +2,7 @@
 //!
 //! The models and their golden tensors lie beside the checkout, in `../shared/models`; without them there is nothing to do.
 
+use core::fmt::Write as _;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +19,7 @@ use crate::board::{Board, HANG};
 use crate::elf;
 use crate::process::{self, LONG};
 use crate::setup::{self, Toolchain};
-use crate::workspace;
+use crate::{record, workspace};
 
 /// The boards that are counted: a Cortex-M0, M4F and M55.
 pub(crate) const BOARDS: [&str; 3] = ["microbit", "mps2-an386", "mps3-an547"];
@@ -40,8 +41,8 @@ pub(crate) struct Options {
     /// Write all records into one JSON file
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Write tests/expected
-    #[arg(long)]
+    /// Put the records into tests/expected
+    #[arg(long, conflicts_with = "quick")]
     overwrite: bool,
 }
 
@@ -68,6 +69,101 @@ pub(crate) struct Record {
     pub(crate) stack_bytes: usize,
     /// Instructions of each operator of the file, 0 where nothing runs.
     pub(crate) by_node: Vec<u64>,
+    /// What TFLite Micro with CMSIS-NN takes there, where `../shared/models/baseline.json` says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) peer: Option<Peer>,
+}
+
+/// Another library's figures for the same model, input and core.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct Peer {
+    pub(crate) instructions: u64,
+    pub(crate) arena_bytes: usize,
+    /// Code and constants without the model.
+    #[serde(rename(deserialize = "text_data_bytes", serialize = "text_data_bytes"))]
+    pub(crate) flash_bytes: u64,
+}
+
+const RECORDS: &str = "tests/expected/models.json";
+
+/// The figures of TFLite Micro with CMSIS-NN, which somebody measured once.
+fn peer(model: &str, board: &str) -> Result<Option<Peer>> {
+    let text = fs::read_to_string(workspace::path("../shared/models/baseline.json"))?;
+    let all: serde_json::Value = serde_json::from_str(&text)?;
+    let core = match board {
+        "mps2-an386" => "m4",
+        "mps3-an547" => "m55",
+        _ => return Ok(None),
+    };
+    let figures = all["models"][model].get(core).cloned();
+    figures.map(serde_json::from_value).transpose().with_context(|| format!("the baseline of {model}"))
+}
+
+/// The page of all records.
+pub(crate) const PAGE: &str = "docs/models.md";
+
+/// Those of MLPerf Tiny.
+const QUOTED: [&str; 4] = ["ad01_int8", "kws_ref_model", "pretrainedResnet_quant", "vww_96_int8"];
+
+/// The models that the README shows.
+pub(crate) fn quoted() -> Result<String> {
+    table(|record| QUOTED.contains(&record.model.as_str()))
+}
+
+/// All models, as a page.
+pub(crate) fn page() -> Result<String> {
+    let about = "# Models that people use, beside TFLite Micro\n\n\
+                 int8 models from `.tflite` files, compiled by `scrimp-build`, on emulated boards: instructions of one run (not cycles), \
+                 the mean over the inputs that come with them; every output byte is the reference's. TFLite Micro with CMSIS-NN was \
+                 measured once on the same cores and inputs, built with `-O3`. Flash is code and constants of a whole firmware without \
+                 the weights; stack is what a run takes beside the arena. `cargo xtask models --overwrite` repeats our figures where the \
+                 models are at hand, `cargo xtask docs` writes this page.\n\n";
+    Ok(about.to_owned() + &table(|_| true)?)
+}
+
+/// Records as a table.
+fn table(is_shown: impl Fn(&Record) -> bool) -> Result<String> {
+    let mut records: Vec<Record> = serde_json::from_str(&fs::read_to_string(workspace::path(RECORDS))?)?;
+    records.retain(is_shown);
+    let mut table = String::from(
+        "| model | board | MMACs | million instructions | TFLM + CMSIS-NN | ratio | arena (bytes) | TFLM's | flash without weights | TFLM's | stack |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    let millions = |count: u64| format!("{:.2}", count as f64 / 1e6);
+    for of in &records {
+        let (mut theirs, mut ratio, mut arena, mut flash) = ("-".into(), "-".into(), "-".into(), "-".into());
+        if let Some(peer) = &of.peer {
+            theirs = millions(peer.instructions);
+            ratio = format!("{:.2}", of.instructions as f64 / peer.instructions as f64);
+            (arena, flash) = (peer.arena_bytes.to_string(), peer.flash_bytes.to_string());
+        }
+        let _ = writeln!(
+            table,
+            "| {} | {} | {} | {} | {theirs} | {ratio} | {} | {arena} | {} | {flash} | {} |",
+            of.model,
+            of.board,
+            millions(of.macs),
+            millions(of.instructions),
+            of.arena_bytes,
+            of.flash_bytes,
+            of.stack_bytes
+        );
+    }
+    Ok(table + &record::built_with(records.iter().map(|of| of.rustc.as_str())))
+}
+
+/// Puts new records in the place of the old ones of the same model and board.
+fn merge(new: &[Record]) -> Result<()> {
+    let path = workspace::path(RECORDS);
+    let mut all: Vec<Record> = match fs::read_to_string(&path) {
+        Ok(text) => serde_json::from_str(&text)?,
+        Err(_) => Vec::new(),
+    };
+    all.retain(|old| !new.iter().any(|new| (&new.model, &new.board) == (&old.model, &old.board)));
+    all.extend_from_slice(new);
+    all.sort_by(|a, b| (&a.model, &a.board).cmp(&(&b.model, &b.board)));
+    fs::write(path, serde_json::to_string_pretty(&all)? + "\n")?;
+    Ok(())
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -97,11 +193,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     println!("{} passed, {} failed", records.len(), wrong.len());
     ensure!(wrong.is_empty(), "{}", wrong.join(", "));
-    if options.overwrite {
-        let path = workspace::path("tests/expected/models.json");
-        fs::write(path, serde_json::to_string_pretty(&records)? + "\n")?;
-    }
-    Ok(())
+    if options.overwrite { merge(&records) } else { Ok(()) }
 }
 
 /// Runs all models on one board and compares their outputs; what they cost is not measured.
@@ -165,6 +257,7 @@ fn on_board(board: &Board, pair: &Pair, measures: bool) -> Result<Option<Record>
     let inputs = &golden.inputs[..steps * golden.step_bytes];
     let (mut record, outputs) = measure(board, &pair.model, &code, inputs, golden.is_stream, measures)?;
     record.model.clone_from(&pair.name);
+    record.peer = peer(&pair.name, &board.name)?;
     ensure!(outputs.len() == steps * golden.outputs, "{} outputs, {} expected", outputs.len(), steps * golden.outputs);
     for ((step, k), crc) in outputs {
         let want = *golden.crcs.get(&(step, k)).context("an output that the golden file has not")?;
@@ -232,6 +325,7 @@ pub(crate) fn measure(
         weights_bytes: code.data.len(),
         stack_bytes: 0,
         by_node: Vec::new(),
+        peer: None,
     };
     let outputs = parse(&run.stdout, &mut record)?;
     if measures {

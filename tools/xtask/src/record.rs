@@ -12,7 +12,7 @@ use crate::board::Board;
 use crate::workspace;
 
 /// The compiler whose figures the README shows.
-pub(crate) const QUOTED: &str = "rustc-1.96.0-debian";
+pub(crate) const QUOTED: &str = "rustc-1.95.0";
 
 /// What is measured.
 #[derive(Clone, Copy)]

@@ -51,7 +51,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     for board in Board::all()? {
         targets.entry(board.target.clone()).or_default().push(board);
     }
-    for boards in targets.into_values() {
+    // The longest first, so that none is left alone at the end.
+    for boards in targets.into_values().rev() {
         lanes.push(Box::new(move |steps| boards.iter().for_each(|board| on_board(steps, board))));
     }
     let queue = Mutex::new(lanes.into_iter());
