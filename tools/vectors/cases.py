@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 
 from references import Reference
 
-FAMILIES = ["conv", "elem", "moves"]
+FAMILIES = ["conv", "elem", "moves", "ties"]
 # What decides: TFLM, and LiteRT where it runs must agree; or one alone, where the other has no such kernel or is known to be
 # wrong.
 BOTH, TFLM, LITERT = "both", "tflm", "litert-1.2.0-ref"

@@ -1,4 +1,5 @@
-//! The figures and plots of the README: every one stands in a committed record, and this puts it there or draws it.
+//! The figures and plots of the README, and the page of models: every one stands in a committed record, and this puts it there or
+//! draws it.
 //!
 //! A block starts with `<!-- begin NAME -->` and ends with `<!-- end NAME -->`; what lies between is generated.
 

@@ -71,7 +71,8 @@ pub(crate) fn lower(cx: &Cx<'_>, activation: Fused, shuffled: bool) -> Result<Lo
 }
 
 /// The multiplier of weights with one scale. Its product with the input's is f64, as TFLite Micro's program has it, though its
-/// source reads as f32; LiteRT 1.2 rounds the product to f32 ([`Multiplier::of_scales_f32`]), which shows in one byte of a million.
+/// source reads as f32; LiteRT 1.2 rounds the product to f32 ([`Multiplier::of_scales_f32`]), which shows in few bytes
+/// (`tools/vectors/ties.py` looks for them).
 pub(super) fn multiplier(quant: &Quant, weights: &Tensor) -> Result<Multiplier> {
     let (scale, _) = weights.quantization()?;
     Multiplier::of_scales(quant.input.scale, scale, quant.output.scale)
