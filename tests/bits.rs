@@ -432,7 +432,7 @@ fn products_of_batches() {
                 ($backend:ident, $token:expr) => {
                     if let Some(token) = $token {
                         let mut y = vec![0; want.len()];
-                        product.run_on(token, &lhs, &rhs, &mut y, &shape).unwrap();
+                        product.run_on(token, &lhs, &rhs, &mut y, &shape, &mut vec![0; shape.scratch()]).unwrap();
                         assert_eq!(y, want, "{} {shape:?}", stringify!($backend));
                     }
                 };
@@ -540,7 +540,12 @@ fn what_is_wrong_is_refused() {
     }
     let shape = BatchShape::new([1, 1, 2, 2], [1, 1, 2, 2], false, false).unwrap();
     let product = BatchMatMulS8::new(scale[0], [0, 0], 0).unwrap();
-    assert_eq!(product.run(&[0; 4], &[0; 3], &mut [0; 4], &shape).err(), length(Arg::Rhs, 4, 3));
+    let want = shape.scratch();
+    let mut scratch = vec![0; want];
+    assert_eq!(product.run(&[0; 4], &[0; 3], &mut [0; 4], &shape, &mut scratch).err(), length(Arg::Rhs, 4, 3));
+    let mut y = [9; 4];
+    let short = product.run(&[0; 4], &[0; 4], &mut y, &shape, &mut scratch[1..]);
+    assert_eq!((short.err(), y), (length(Arg::Scratch, want, want - 1), [9; 4]));
     for offsets in [[0, 256], [0, -256], [256, 0], [-256, 0]] {
         assert_eq!(BatchMatMulS8::new(scale[0], offsets, 0).err(), config(Rule::ZeroPoint));
     }

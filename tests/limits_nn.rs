@@ -96,7 +96,7 @@ fn depth_of_batch_products() {
     let by = Multiplier { mantissa: 1 << 30, shift: -24 };
     let product = BatchMatMulS8::new(by, [-127, 128], 0).unwrap();
     let mut y = [9];
-    product.run(&vec![-128; MOST], &vec![127; MOST], &mut y, &shape).unwrap();
+    product.run(&vec![-128; MOST], &vec![127; MOST], &mut y, &shape, &mut vec![0; shape.scratch()]).unwrap();
     let sum = (-(MOST as i64) * 255 * 255) as i32; // wraps around
     assert_eq!(y, [requantize(sum, by, Rounding::Double) as i8]);
     let by = Multiplier { mantissa: 1 << 30, shift: -31 };

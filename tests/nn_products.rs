@@ -59,7 +59,7 @@ fn layers_whose_weights_are_activations() {
             ($name:ident, $token:expr) => {
                 if let Some(token) = $token {
                     let mut y = vec![85; want.len()];
-                    layer.run_on(token, &x, &w, &mut y).unwrap();
+                    layer.run_on(token, &x, &w, &mut y, &mut vec![0; layer.scratch()]).unwrap();
                     assert_eq!(y, want, "{} {rows} x {outputs} x {depth} {quant:?}", stringify!($name));
                 }
             };
@@ -79,21 +79,22 @@ fn a_third_batch_axis_is_the_outermost() {
         let shape = inner.with_outer(outer_l, outer_r).unwrap();
         assert_eq!(shape.output(), [2, 4, 3, 2]);
         let (lhs, rhs) = (noise.codes(outer_l * 30), noise.codes(outer_r * 80));
+        let mut scratch = vec![0; shape.scratch()];
         let outer = outer_l.max(outer_r);
         let mut want = Vec::new();
         for o in 0..outer {
             let lhs = &lhs[if outer_l == 1 { 0 } else { o } * 30..][..30];
             let rhs = &rhs[if outer_r == 1 { 0 } else { o } * 80..][..80];
             let mut y = [0; 48];
-            product.run(lhs, rhs, &mut y, &inner).unwrap();
+            product.run(lhs, rhs, &mut y, &inner, &mut scratch).unwrap();
             want.extend(y);
         }
         let mut y = vec![0; want.len()];
-        product.run(&lhs, &rhs, &mut y, &shape).unwrap();
+        product.run(&lhs, &rhs, &mut y, &shape, &mut scratch).unwrap();
         assert_eq!(y, want, "{outer_l} {outer_r}");
-        assert!(product.run(&lhs[1..], &rhs, &mut y, &shape).is_err());
-        assert!(product.run(&lhs, &rhs[1..], &mut y, &shape).is_err());
-        assert!(product.run(&lhs, &rhs, &mut y[1..], &shape).is_err());
+        assert!(product.run(&lhs[1..], &rhs, &mut y, &shape, &mut scratch).is_err());
+        assert!(product.run(&lhs, &rhs[1..], &mut y, &shape, &mut scratch).is_err());
+        assert!(product.run(&lhs, &rhs, &mut y[1..], &shape, &mut scratch).is_err());
     }
     let inner = BatchShape::new([1, 1, 1, 1], [1, 1, 1, 1], false, false).unwrap();
     assert_eq!(inner.with_outer(0, 1), Err(Error::Empty { what: Arg::Batch }));
@@ -170,10 +171,13 @@ fn what_is_wrong_is_refused() {
     assert!(LinearS8::new(weights, &[(Width::W8, table.by_ref())], QuantS8::PLAIN).is_ok());
 
     let layer = DynamicLinearS8::new(2, shape, &[], one, QuantS8::PLAIN).unwrap();
-    let mut y = [9; 4];
+    let (mut y, mut scratch) = ([9; 4], vec![0; layer.scratch()]);
+    let want = scratch.len();
     let length = |what, want, got| Err(Error::Length { what, want, got });
-    assert_eq!(layer.run(&[1; 5], &[1; 6], &mut y), length(Arg::Lhs, 6, 5));
-    assert_eq!(layer.run(&[1; 6], &[1; 7], &mut y), length(Arg::Rhs, 6, 7));
-    assert_eq!(layer.run(&[1; 6], &[1; 6], &mut y[1..]), length(Arg::Y, 4, 3));
+    assert_eq!(layer.run(&[1; 5], &[1; 6], &mut y, &mut scratch), length(Arg::Lhs, 6, 5));
+    assert_eq!(layer.run(&[1; 6], &[1; 7], &mut y, &mut scratch), length(Arg::Rhs, 6, 7));
+    assert_eq!(layer.run(&[1; 6], &[1; 6], &mut y[1..], &mut scratch), length(Arg::Y, 4, 3));
+    let short = layer.run(&[1; 6], &[1; 6], &mut y, &mut scratch[1..]);
+    assert_eq!(short, length(Arg::Scratch, want, want - 1));
     assert_eq!(y, [9; 4]);
 }

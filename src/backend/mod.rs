@@ -42,6 +42,7 @@ mod dot_rows;
 mod exp_rows;
 mod f32_rows;
 mod in_out;
+mod mat_rows;
 mod pair_rows;
 mod pool_rows;
 mod q_rows;
@@ -50,6 +51,8 @@ mod scalar;
 mod stable_rows;
 #[cfg(scrimp_has = "x86")]
 mod stable_vector;
+#[cfg(all(target_arch = "arm", scrimp_has = "thumb2"))]
+mod tiles;
 #[cfg(any(scrimp_has = "x86", scrimp_has = "neon"))]
 mod vector;
 #[cfg(scrimp_has = "x86")]
@@ -65,6 +68,7 @@ pub(crate) use dot_rows::{
 pub use dot_rows::{Format, Layout};
 pub(crate) use f32_rows::F32Rows;
 pub(crate) use in_out::InOut;
+pub(crate) use mat_rows::{MatRows, MatS8, scratch as mat_scratch};
 pub(crate) use pair_rows::{Other, Outputs as PairOutputs, PairRows, ProductS8, SquareS8, SumS8, Term};
 pub(crate) use pool_rows::{CHANNELS as POOL_CHANNELS, PoolRows, Taps};
 pub(crate) use q_rows::QRows;
@@ -142,7 +146,18 @@ const fn choose_s8(codes: &Codes<'_>, _: &OutputsS8<'_>) -> dot_rows::RunS8 {
 // seal both `Backend` and the methods it takes over from them: whoever is outside cannot call those either.
 #[allow(private_bounds, reason = "the seal")]
 pub trait Backend:
-    Dispatch + Arith + F32Rows + S8Rows + QRows + StableRows + CodeRows + DotRows + DepthRows + PairRows + PoolRows
+    Dispatch
+    + Arith
+    + F32Rows
+    + S8Rows
+    + QRows
+    + StableRows
+    + CodeRows
+    + DotRows
+    + DepthRows
+    + PairRows
+    + PoolRows
+    + MatRows
 {
     /// The name that `scrimp_backend` knows it by.
     const NAME: &'static str;

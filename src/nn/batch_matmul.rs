@@ -3,12 +3,13 @@
 //! ```text
 //! y[b][r][c] = clamp(m Σ_k (lhs[b][r][k] + lhs_offset) (rhs[b][k][c] + rhs_offset) + output_offset)
 //! ```
-//! Both matrices come with every call, so nothing is packed. Columns go sixteen at a time where the right matrix is stored
-//! as it is, one at a time where it is stored transposed, which makes each product one of two rows.
+//! Both matrices come with every call. Where a backend has a loop for it, the right one is packed in the caller's scratch, a tile of
+//! columns at a time, and all rows pass that. In plain Rust nothing is packed: columns go sixteen at a time where the right matrix
+//! is stored as it is, one at a time where it is stored transposed, which makes each product one of two rows.
 
 use super::at_least_one;
 use super::requant::{MOST_DEPTH, QuantS8, is_usable};
-use crate::backend::{Auto, Backend, Dispatch, Kernel};
+use crate::backend::{Auto, Backend, Dispatch, Kernel, MatRows, MatS8, mat_scratch};
 use crate::error::{Arg, Error, Rule, length};
 use crate::fixedpoint::{Multiplier, Rounding, requantize, requantize_s64};
 use crate::shape::Rows;
@@ -117,6 +118,12 @@ impl BatchShape {
         [b0, b1, self.rows, self.cols]
     }
 
+    /// Elements of `scratch` for a product on 8 bits: up to 18 for each row of the right matrix, whatever there are of columns.
+    #[must_use]
+    pub const fn scratch(&self) -> usize {
+        mat_scratch(self.depth, self.cols)
+    }
+
     /// The batch axes of the output.
     const fn batches(&self) -> [usize; 3] {
         let (mut batches, mut axis) = (self.lhs, 0);
@@ -160,8 +167,8 @@ const fn product(batches: [usize; 3], rows: usize, cols: usize) -> Option<usize>
 /// use scrimp::nn::{BatchMatMulS8, BatchShape};
 /// let product = BatchMatMulS8::new(Multiplier { mantissa: 1 << 30, shift: -2 }, [3, 0], 1)?; // 1/8
 /// let shape = BatchShape::new([1, 1, 1, 2], [1, 1, 2, 2], false, false)?;
-/// let mut y = [0; 2];
-/// product.run(&[10, 20], &[1, 2, 3, 4], &mut y, &shape)?;
+/// let (mut y, mut scratch) = ([0; 2], [0; 100]);
+/// product.run(&[10, 20], &[1, 2, 3, 4], &mut y, &shape, &mut scratch[..shape.scratch()])?;
 /// assert_eq!(y, [11, 16]); // 82 / 8 + 1, 118 / 8 + 1
 /// # Ok::<(), scrimp::Error>(())
 /// ```
@@ -210,10 +217,17 @@ impl BatchMatMulS8 {
     /// Multiplies.
     ///
     /// # Errors
-    /// `Error::Length` if a slice is not of its shape; `y` is then untouched.
+    /// `Error::Length` if a slice is not of its shape, or `scratch` shorter than [`BatchShape::scratch`]; `y` is then untouched.
     #[inline]
-    pub fn run(&self, lhs: &[i8], rhs: &[i8], y: &mut [i8], shape: &BatchShape) -> Result<(), Error> {
-        self.run_on(Auto, lhs, rhs, y, shape)
+    pub fn run(
+        &self,
+        lhs: &[i8],
+        rhs: &[i8],
+        y: &mut [i8],
+        shape: &BatchShape,
+        scratch: &mut [i32],
+    ) -> Result<(), Error> {
+        self.run_on(Auto, lhs, rhs, y, shape, scratch)
     }
 
     /// [`BatchMatMulS8::run`] under a backend of your choice.
@@ -227,9 +241,11 @@ impl BatchMatMulS8 {
         rhs: &[i8],
         y: &mut [i8],
         shape: &BatchShape,
+        scratch: &mut [i32],
     ) -> Result<(), Error> {
         shape.check(lhs.len(), rhs.len(), y.len())?;
-        backend.dispatch(Product { rule: self, lhs, rhs, y, shape });
+        at_least(scratch, shape.scratch())?;
+        backend.dispatch(Product { rule: self, lhs, rhs, y, shape, scratch });
         Ok(())
     }
 }
@@ -246,8 +262,8 @@ impl BatchMatMulS8 {
 /// use scrimp::nn::{DynamicLinearS8, QuantS8};
 /// let eighth = Multiplier { mantissa: 1 << 30, shift: -2 };
 /// let layer = DynamicLinearS8::new(1, Rows::new(2, 2)?, &[8, -8], eighth, QuantS8::PLAIN)?;
-/// let mut y = [0; 2];
-/// layer.run(&[10, 20], &[1, 2, 3, 4], &mut y)?;
+/// let (mut y, mut scratch) = ([0; 2], [0; 100]);
+/// layer.run(&[10, 20], &[1, 2, 3, 4], &mut y, &mut scratch[..layer.scratch()])?;
 /// assert_eq!(y, [7, 13]); // 58 / 8, 102 / 8
 /// # Ok::<(), scrimp::Error>(())
 /// ```
@@ -292,22 +308,37 @@ impl<'a> DynamicLinearS8<'a> {
         }
     }
 
+    /// Elements of `scratch`: up to 18 an input.
+    #[must_use]
+    pub const fn scratch(&self) -> usize {
+        self.shape.scratch()
+    }
+
     /// Runs it.
     ///
     /// # Errors
-    /// `Error::Length` if a slice is not of its shape; `y` is then untouched.
+    /// `Error::Length` if a slice is not of its shape, or `scratch` shorter than [`DynamicLinearS8::scratch`]; `y` is then
+    /// untouched.
     #[inline]
-    pub fn run(&self, x: &[i8], weights: &[i8], y: &mut [i8]) -> Result<(), Error> {
-        self.run_on(Auto, x, weights, y)
+    pub fn run(&self, x: &[i8], weights: &[i8], y: &mut [i8], scratch: &mut [i32]) -> Result<(), Error> {
+        self.run_on(Auto, x, weights, y, scratch)
     }
 
     /// [`DynamicLinearS8::run`] under a backend of your choice.
     ///
     /// # Errors
     /// As [`DynamicLinearS8::run`].
-    pub fn run_on<D: Dispatch>(&self, backend: D, x: &[i8], weights: &[i8], y: &mut [i8]) -> Result<(), Error> {
+    pub fn run_on<D: Dispatch>(
+        &self,
+        backend: D,
+        x: &[i8],
+        weights: &[i8],
+        y: &mut [i8],
+        scratch: &mut [i32],
+    ) -> Result<(), Error> {
         self.shape.check(x.len(), weights.len(), y.len())?;
-        backend.dispatch(Product { rule: self, lhs: x, rhs: weights, y, shape: &self.shape });
+        at_least(scratch, self.scratch())?;
+        backend.dispatch(Product { rule: self, lhs: x, rhs: weights, y, shape: &self.shape, scratch });
         Ok(())
     }
 }
@@ -324,6 +355,11 @@ impl Arithmetic for DynamicLinearS8<'_> {
     #[inline(always)]
     fn output(&self, col: usize, sum: i32) -> i8 {
         self.product.output(col, sum.wrapping_add(self.bias.get(col).copied().unwrap_or(0)))
+    }
+
+    #[inline(always)]
+    fn by_loop<B: Backend>(&self, b: B, shape: &BatchShape, of: Operands<'_, i8>) -> bool {
+        self.bias.is_empty() && self.product.by_loop(b, shape, of)
     }
 }
 
@@ -389,9 +425,17 @@ impl BatchMatMulS16 {
         shape: &BatchShape,
     ) -> Result<(), Error> {
         shape.check(lhs.len(), rhs.len(), y.len())?;
-        backend.dispatch(Product { rule: self, lhs, rhs, y, shape });
+        backend.dispatch(Product { rule: self, lhs, rhs, y, shape, scratch: &mut [] });
         Ok(())
     }
+}
+
+/// Scratch may be longer.
+fn at_least(scratch: &[i32], want: usize) -> Result<(), Error> {
+    if scratch.len() < want {
+        return Err(Error::Length { what: Arg::Scratch, want, got: scratch.len() });
+    }
+    Ok(())
 }
 
 /// What differs between the element types.
@@ -404,6 +448,20 @@ trait Arithmetic {
 
     /// The output of a column.
     fn output(&self, col: usize, sum: Self::Sum) -> Self::Element;
+
+    /// One product by a loop of the backend; false, and nothing done, if it has none.
+    #[inline(always)]
+    fn by_loop<B: Backend>(&self, _: B, _: &BatchShape, _: Operands<'_, Self::Element>) -> bool {
+        false
+    }
+}
+
+/// The matrices of one product, and scratch.
+struct Operands<'a, T> {
+    lhs: &'a [T],
+    rhs: &'a [T],
+    y: &'a mut [T],
+    scratch: &'a mut [i32],
 }
 
 impl Arithmetic for BatchMatMulS8 {
@@ -419,6 +477,26 @@ impl Arithmetic for BatchMatMulS8 {
     fn output(&self, _: usize, sum: i32) -> i8 {
         let y = requantize(sum, self.multiplier, self.rounding).saturating_add(self.output_offset);
         y.min(i32::from(self.max)).max(i32::from(self.min)) as i8
+    }
+
+    #[inline(always)]
+    fn by_loop<B: Backend>(&self, b: B, shape: &BatchShape, of: Operands<'_, i8>) -> bool {
+        let Self { multiplier, offsets, output_offset, min, max, rounding } = *self;
+        let BatchShape { rows, depth, cols, lhs_is_transposed, rhs_is_transposed, .. } = *shape;
+        let product = MatS8 {
+            rows,
+            depth,
+            cols,
+            lhs_is_transposed,
+            rhs_is_transposed,
+            offsets,
+            multiplier,
+            output_offset,
+            min,
+            max,
+            rounding,
+        };
+        MatRows::product_s8(b, &product, of.lhs, of.rhs, of.y, of.scratch)
     }
 }
 
@@ -443,14 +521,15 @@ struct Product<'a, R: Arithmetic> {
     rhs: &'a [R::Element],
     y: &'a mut [R::Element],
     shape: &'a BatchShape,
+    scratch: &'a mut [i32],
 }
 
 impl<R: Arithmetic> Kernel for Product<'_, R> {
     type Output = ();
 
     #[inline(always)]
-    fn eval<B: Backend>(self, _: B) {
-        let Self { rule, lhs, rhs, y, shape } = self;
+    fn eval<B: Backend>(self, b: B) {
+        let Self { rule, lhs, rhs, y, shape, scratch } = self;
         let [b0, b1, rows, cols] = shape.output();
         let [outer, ..] = shape.batches();
         let mut matrices = y.chunks_exact_mut((rows * cols).max(1));
@@ -458,6 +537,9 @@ impl<R: Arithmetic> Kernel for Product<'_, R> {
             let Some(y) = matrices.next() else { return };
             let lhs = one(lhs, shape.lhs, batch, rows * shape.depth);
             let rhs = one(rhs, shape.rhs, batch, cols * shape.depth);
+            if rule.by_loop(b, shape, Operands { lhs, rhs, y, scratch }) {
+                continue;
+            }
             for (r, y) in y.chunks_exact_mut(cols.max(1)).enumerate() {
                 // The row's elements, `step` apart.
                 let (first, step) = if shape.lhs_is_transposed { (r, rows) } else { (r * shape.depth, 1) };

@@ -37,12 +37,23 @@ pub(crate) fn calls() {
         black_box(LinearS16::width(layer));
         let _ = black_box(LinearS16::with_width(*layer, any(Width::W4)));
     });
+    let mut room = [0; 160];
     if let Some(layer) = dynamic() {
-        let _ = black_box(DynamicLinearS8::run(&layer, values!([1; 4]), values!([1; 4]), slice_mut(&mut y)));
+        black_box(DynamicLinearS8::scratch(&layer));
+        let _ = black_box(DynamicLinearS8::run(
+            &layer,
+            values!([1; 4]),
+            values!([1; 4]),
+            slice_mut(&mut y),
+            slice_mut(&mut room),
+        ));
     }
     if let Some((product, product_s16, shape)) = products() {
         black_box(BatchShape::output(&shape));
-        let _ = black_box(BatchMatMulS8::run(&product, values!([1; 4]), values!([1; 4]), slice_mut(&mut y), &shape));
+        black_box(BatchShape::scratch(&shape));
+        values!(let lhs = [1; 4]);
+        let (y, room) = (slice_mut(&mut y), slice_mut(&mut room));
+        let _ = black_box(BatchMatMulS8::run(&product, lhs, values!([1; 4]), y, &shape, room));
         let _ = black_box(BatchMatMulS16::run(
             &product_s16,
             values!([1; 4]),
@@ -169,9 +180,16 @@ fn dynamic() -> Option<DynamicLinearS8<'static>> {
 }
 
 fn on<D: Dispatch>(backend: D) {
-    let (mut y, mut sums, mut wide) = ([0; 8], [0; 8], [0; 8]);
+    let (mut y, mut sums, mut wide, mut room) = ([0; 8], [0; 8], [0; 8], [0; 160]);
     if let Some(layer) = dynamic() {
-        let _ = black_box(DynamicLinearS8::run_on(&layer, backend, slice(&[1; 4]), slice(&[1; 4]), slice_mut(&mut y)));
+        let _ = black_box(DynamicLinearS8::run_on(
+            &layer,
+            backend,
+            slice(&[1; 4]),
+            slice(&[1; 4]),
+            slice_mut(&mut y),
+            slice_mut(&mut room),
+        ));
     }
     with_layer(&mut |layer| {
         let _ = black_box(LinearS8::run_on(layer, backend, values!([1; 8]), slice_mut(&mut y), any(2)));
@@ -184,7 +202,15 @@ fn on<D: Dispatch>(backend: D) {
     });
     if let Some((product, product_s16, shape)) = products() {
         values!(let lhs = [1; 4]);
-        let _ = black_box(BatchMatMulS8::run_on(&product, backend, lhs, values!([1; 4]), slice_mut(&mut y), &shape));
+        let _ = black_box(BatchMatMulS8::run_on(
+            &product,
+            backend,
+            lhs,
+            values!([1; 4]),
+            slice_mut(&mut y),
+            &shape,
+            slice_mut(&mut room),
+        ));
         values!(let lhs = [1; 4]);
         let _ = black_box(BatchMatMulS16::run_on(
             &product_s16,

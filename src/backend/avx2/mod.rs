@@ -5,6 +5,7 @@ mod code_rows;
 mod depth_rows;
 mod dot_rows;
 mod f32_rows;
+mod mat_rows;
 mod pair_rows;
 mod pool_rows;
 mod q_rows;

@@ -13,6 +13,7 @@ mod leaves_depth;
 mod leaves_dot;
 mod leaves_pair;
 mod leaves_q;
+mod mat_rows;
 mod pair_rows;
 mod pool_rows;
 mod q_rows;

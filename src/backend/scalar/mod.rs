@@ -57,11 +57,16 @@ impl CodeRows for Scalar {
 
 #[cfg(all(target_arch = "arm", scrimp_has = "thumb2"))]
 mod dot_rows;
+#[cfg(all(target_arch = "arm", scrimp_has = "thumb2"))]
+mod mat_rows;
 #[cfg(all(target_arch = "arm", scrimp_has = "thumb2", scrimp_picked = "scalar"))]
 pub(super) use dot_rows::choose_s8;
 
 #[cfg(not(target_arch = "arm"))]
 impl super::DotRows for Scalar {}
+
+#[cfg(not(all(target_arch = "arm", scrimp_has = "thumb2")))]
+impl super::MatRows for Scalar {}
 
 #[cfg(all(target_arch = "arm", not(scrimp_has = "thumb2")))]
 impl super::DotRows for Scalar {

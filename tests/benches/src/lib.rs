@@ -5,6 +5,7 @@
 #![no_std]
 
 mod adalog;
+mod batch_matmul;
 mod linear;
 mod meter;
 mod noise;
@@ -92,6 +93,14 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     layer("linear_nest4", linear::nest4);
     layer("linear_nest3", linear::nest3);
     layer("linear_raw3", linear::raw3);
+    let mut product = |kernel, body| {
+        for n in [16, 64] {
+            let work = batch_matmul::shape(n).iter().product();
+            visit(&Bench { kernel, peer: None, n, work, ram: 4 * n * n + 4 * KIB, body });
+        }
+    };
+    product("batch_matmul_s8", batch_matmul::s8);
+    product("batch_matmul_s8_transposed", batch_matmul::s8_transposed);
     let mut peer = |kernel, bytes_an_element, body| {
         for n in [64, 256, 1000] {
             let ram = n * bytes_an_element + 4 * KIB;

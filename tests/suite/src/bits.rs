@@ -259,38 +259,72 @@ pub(crate) fn linear_s16<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Both matrices as they are and transposed, one batch for several.
+/// What a product is made of.
+struct Product {
+    multiplier: Multiplier,
+    offsets: [i32; 2],
+    output: i32,
+    range: [i8; 2],
+}
+
+/// Both matrices as they are and transposed, one batch for several: shapes around what loops do at a time, and multipliers that
+/// they know and do not know.
 pub(crate) fn batch_matmul<D: Dispatch>(d: D, at: usize) -> Result<(), Failure> {
-    const BATCHES: usize = 2;
-    const ROWS: usize = 3;
-    const DEPTH: usize = 9;
-    const COLS: usize = 18;
-    let mut lhs = Guarded::<i8, { ROWS * DEPTH + 4 }>::filled(at, ROWS * DEPTH, noise);
-    let lhs = &*lhs.row();
-    let mut rhs =
-        Guarded::<i8, { BATCHES * COLS * DEPTH + 4 }>::filled(4 - at, BATCHES * COLS * DEPTH, |i| noise(i + 77));
-    let rhs = &*rhs.row();
     let multiplier = Multiplier { mantissa: 1_234_567_890, shift: -8 };
-    let product = BatchMatMulS8::new(multiplier, [128, -7], 5).map_err(unexpected)?;
-    for (l, r) in [(false, false), (false, true), (true, false), (true, true)] {
-        let lhs_axes = if l { [1, 1, DEPTH, ROWS] } else { [1, 1, ROWS, DEPTH] };
-        let rhs_axes = if r { [1, BATCHES, COLS, DEPTH] } else { [1, BATCHES, DEPTH, COLS] };
-        let shape = BatchShape::new(lhs_axes, rhs_axes, l, r).map_err(unexpected)?;
-        let mut y = Guarded::<i8, 120>::new(4 + at, BATCHES * ROWS * COLS);
-        product.run_on(d, lhs, rhs, y.row(), &shape).map_err(unexpected)?;
-        y.check()?;
-        for (at, &got) in y.row().iter().enumerate() {
-            let (b, row, col) = (at / (ROWS * COLS), at / COLS % ROWS, at % COLS);
-            let one = |k: usize| {
-                let x = lhs[if l { k * ROWS + row } else { row * DEPTH + k }];
-                let w = rhs[b * COLS * DEPTH + if r { col * DEPTH + k } else { k * COLS + col }];
-                (i32::from(x) + 128) * (i32::from(w) - 7)
-            };
-            let sum = (0..DEPTH).map(one).sum();
-            let want = (requantize(sum, multiplier, Rounding::Double) + 5).clamp(-128, 127);
-            if i32::from(got) != want {
-                return Err(Failure::new("other bytes").row(COLS, 0).element(at, want.into(), got.into()));
-            }
+    let product = Product { multiplier, offsets: [128, -7], output: 5, range: [-128, 127] };
+    let range = Product { multiplier, offsets: [-127, 0], output: -128, range: [-120, 90] };
+    let left = Multiplier { mantissa: -1_234_567_890, shift: 0 };
+    let left = Product { multiplier: left, offsets: [0, 3], output: 0, range: [-128, 127] };
+    for (layer, sizes) in [
+        (&product, [3, 9, 18]),
+        (&product, [1, 2, 4]),
+        (&product, [2, 31, 5]),
+        (&product, [5, 16, 67]),
+        (&product, [4, 1, 6]),
+        (&range, [2, 35, 33]),
+        (&range, [3, 20, 3]),
+        (&left, [2, 5, 6]),
+    ] {
+        for transposed in [[false, false], [false, true], [true, false], [true, true]] {
+            one_batch_matmul(d, at, layer, sizes, transposed)?;
+        }
+    }
+    Ok(())
+}
+
+fn one_batch_matmul<D: Dispatch>(
+    d: D,
+    at: usize,
+    &Product { multiplier, offsets, output, range: [min, max] }: &Product,
+    [rows, depth, cols]: [usize; 3],
+    [l, r]: [bool; 2],
+) -> Result<(), Failure> {
+    const BATCHES: usize = 2;
+    let mut lhs = Guarded::<i8, 90>::filled(at, rows * depth, noise);
+    let lhs = &*lhs.row();
+    let mut rhs = Guarded::<i8, 2400>::filled(4 - at, BATCHES * cols * depth, |i| noise(i + 77));
+    let rhs = &*rhs.row();
+    let lhs_axes = if l { [1, 1, depth, rows] } else { [1, 1, rows, depth] };
+    let rhs_axes = if r { [1, BATCHES, cols, depth] } else { [1, BATCHES, depth, cols] };
+    let shape = BatchShape::new(lhs_axes, rhs_axes, l, r).map_err(unexpected)?;
+    let mut y = Guarded::<i8, 700>::new(4 + at, BATCHES * rows * cols);
+    let mut scratch = [0x5A5A_5A5A; 1000];
+    let want = shape.scratch();
+    let Some(scratch) = scratch.get_mut(..want) else { return Err(Failure::new("more scratch than there is")) };
+    let product = BatchMatMulS8::new(multiplier, offsets, output).and_then(|product| product.with_range(min, max));
+    product.map_err(unexpected)?.run_on(d, lhs, rhs, y.row(), &shape, scratch).map_err(unexpected)?;
+    y.check()?;
+    for (at, &got) in y.row().iter().enumerate() {
+        let (b, row, col) = (at / (rows * cols), at / cols % rows, at % cols);
+        let one = |k: usize| {
+            let x = lhs[if l { k * rows + row } else { row * depth + k }];
+            let w = rhs[b * cols * depth + if r { col * depth + k } else { k * cols + col }];
+            (i32::from(x) + offsets[0]) * (i32::from(w) + offsets[1])
+        };
+        let sum = (0..depth).map(one).sum();
+        let want = (requantize(sum, multiplier, Rounding::Double) + output).clamp(min.into(), max.into());
+        if i32::from(got) != want {
+            return Err(Failure::new("other bytes").row(cols, 0).element(at, want.into(), got.into()));
         }
     }
     Ok(())

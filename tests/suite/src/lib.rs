@@ -165,7 +165,7 @@ fn walk<D: Dispatch>(backend: &'static str, token: Option<D>, visit: &mut dyn Fn
         case("linear_s8_wide", 80 * KIB, At(bits::linear_wide));
         case("conv_2d_s8", 14 * KIB, At(conv::conv_2d));
         case("linear_s16", 8 * KIB, At(bits::linear_s16));
-        case("batch_matmul_s8", 6 * KIB, At(bits::batch_matmul));
+        case("batch_matmul_s8", 10 * KIB, At(bits::batch_matmul));
         case("depthwise_conv2d_s8", 12 * KIB, At(depthwise::convolutions));
         case("pool_2d_s8", 12 * KIB, At(depthwise::pools));
     }

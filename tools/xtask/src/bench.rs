@@ -109,7 +109,11 @@ fn count(board: &Board) -> Result<Vec<Record>> {
         let mut word = || words.next().with_context(|| format!("not a figure: {line}"));
         let kernel = word()?.to_owned();
         // Layers are counted a multiply-accumulate.
-        let unit = if kernel.starts_with("linear_") { "instructions/MAC" } else { "instructions/element" };
+        let unit = if ["linear_", "batch_matmul"].iter().any(|part| kernel.starts_with(part)) {
+            "instructions/MAC"
+        } else {
+            "instructions/element"
+        };
         Ok(Record {
             kernel,
             board: board.name.clone(),

@@ -10,7 +10,7 @@ use crate::emit::Emitter;
 use crate::graph::{Element, TensorId};
 use crate::lower::{Cx, Lowered};
 use crate::op::Fused;
-use crate::operator::{Args, Io, Operator};
+use crate::operator::{Args, Io, Operator, Scratch};
 
 #[derive(Debug)]
 struct Product {
@@ -147,7 +147,8 @@ impl Operator for Product {
                     Operand::S16(_) => bail!("a matrix is one of 16 bits"),
                 };
                 let (lhs, rhs) = (of(lhs)?, of(rhs)?);
-                product.run(lhs, rhs, io.y(0), &shape)?;
+                let (y, scratch) = io.y_scratch(0);
+                product.run(lhs, rhs, y, &shape, scratch)?;
             }
             Kernel::S16(product) => {
                 let of = |operand| match operand {
@@ -160,6 +161,14 @@ impl Operator for Product {
             }
         }
         Ok(())
+    }
+
+    fn scratch(&self) -> Scratch {
+        let len = match self.kernel {
+            Kernel::S8(_) => self.dims.shape().map_or(0, |shape| shape.scratch()),
+            Kernel::S16(_) => 0,
+        };
+        Scratch { element: Element::I32, len }
     }
 
     fn macs(&self) -> u64 {
@@ -192,6 +201,10 @@ impl Operator for Product {
             Operand::S16(codes) => out.i16s(codes),
         };
         let (lhs, rhs) = (of(&self.operands[0]), of(&self.operands[1]));
-        format!("{name}.run({lhs}, {rhs}, {}, &{shape})", args.y[0])
+        let scratch = match self.kernel {
+            Kernel::S8(_) => format!(", {}", args.scratch),
+            Kernel::S16(_) => String::new(),
+        };
+        format!("{name}.run({lhs}, {rhs}, {}, &{shape}{scratch})", args.y[0])
     }
 }

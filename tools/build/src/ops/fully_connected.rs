@@ -11,7 +11,7 @@ use crate::emit::Emitter;
 use crate::graph::{Element, Tensor, TensorId};
 use crate::lower::{Cx, Lowered};
 use crate::op::Fused;
-use crate::operator::{Args, Io, Operator};
+use crate::operator::{Args, Io, Operator, Scratch};
 
 #[derive(Debug)]
 struct Linear {
@@ -165,7 +165,13 @@ impl Operator for Dynamic {
     }
 
     fn run(&self, io: &mut Io<'_>) -> Result<()> {
-        Ok(self.kernel()?.run(io.x(0), io.x(1), io.y(0))?)
+        let (x, weights) = (io.x(0), io.x(1));
+        let (y, scratch) = io.y_scratch(0);
+        Ok(self.kernel()?.run(x, weights, y, scratch)?)
+    }
+
+    fn scratch(&self) -> Scratch {
+        Scratch { element: Element::I32, len: self.kernel().map_or(0, |kernel| kernel.scratch()) }
     }
 
     fn macs(&self) -> u64 {
@@ -186,6 +192,6 @@ impl Operator for Dynamic {
                 quant.text_s8()
             ),
         );
-        format!("{name}.run({}, {}, {})", args.x[0], args.x[1], args.y[0])
+        format!("{name}.run({}, {}, {}, {})", args.x[0], args.x[1], args.y[0], args.scratch)
     }
 }

@@ -119,7 +119,8 @@ pub(super) fn batch_matmul_s8(case: &Case, params: &Params<'_>) -> Result<Values
     let product = BatchMatMulS8::new(multiplier, offsets, params.needed("output_offset")?)?
         .with_range(i8::try_from(min)?, i8::try_from(max)?)?;
     let mut y = vec![0; elements];
-    product.run(&input(case, "lhs")?.i8()?, &input(case, "rhs")?.i8()?, &mut y, &shape)?;
+    let mut scratch = vec![0; shape.scratch()];
+    product.run(&input(case, "lhs")?.i8()?, &input(case, "rhs")?.i8()?, &mut y, &shape, &mut scratch)?;
     Ok(Values::I8(y))
 }
 
