@@ -118,7 +118,7 @@ impl BatchShape {
         [b0, b1, self.rows, self.cols]
     }
 
-    /// Elements of `scratch` for a product on 8 bits: up to 18 for each row of the right matrix, whatever there are of columns.
+    /// Elements of `scratch` for a product on 8 bits: up to 18 for each row of the right matrix, however many columns there are.
     #[must_use]
     pub const fn scratch(&self) -> usize {
         mat_scratch(self.depth, self.cols)

@@ -5,9 +5,9 @@
 use core::mem::MaybeUninit;
 
 use super::Dsp;
-use super::leaves_dot::{self, BLOCK, Tables, Turn, TurnOfTwo};
+use super::leaves_dot::{self, BLOCK, Scale, Tables, Turn, TurnOfTwo};
 use crate::backend::dot_rows::{
-    self, Codes, Data, DotRows, Format, LayerS8, Layout, Lines, OutputsS8, Rows, RunS8, row_term, rows_of,
+    self, Codes, Data, DotRows, Folded, Format, LayerS8, Layout, Lines, OutputsS8, Rows, RunS8, row_term, rows_of,
 };
 
 impl DotRows for Dsp {
@@ -28,6 +28,11 @@ impl DotRows for Dsp {
     #[inline(always)]
     fn add_sums_s8(self, codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
         add_sums(codes, x, sums);
+    }
+
+    #[inline(always)]
+    fn folded_s8(self, of: &Folded<'_>, x: &[i8], y: &mut [i32]) {
+        folded(of, x, y);
     }
 }
 
@@ -520,6 +525,49 @@ fn add_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
             first += CHUNK;
         }
     }
+}
+
+/// [`DotRows::folded_s8`], by loops if no sum is too large for them.
+#[inline(never)]
+fn folded(of: &Folded<'_>, x: &[i8], y: &mut [i32]) {
+    let Folded { codes, bias, multiplier, is_plain } = of;
+    let Some(kind) = Kind::of(codes).filter(|_| *is_plain && x.len() == codes.depth() && y.len() == bias.len()) else {
+        return portable_folded(of, x, y);
+    };
+    let inner = Loop::of(kind, codes);
+    let right = multiplier.shift.min(0).unsigned_abs();
+    let scale = Scale {
+        mantissa: multiplier.mantissa,
+        left: multiplier.shift.max(0).cast_unsigned(),
+        half: (1 << right) >> 1,
+        right,
+        nudge: if right > 0 { -1 } else { 0 },
+    };
+    let is_one = x.len() <= BLOCK;
+    let (mut room, mut sums) = (Room::uninit(), Sums::<CHUNK>::uninit());
+    let sums: *mut i32 = sums.as_mut_ptr().cast();
+    let mut block = Block::new(&mut room);
+    if is_one {
+        block.fill(x);
+    }
+    for ((first, y), bias) in (0..).step_by(CHUNK).zip(y.chunks_mut(CHUNK)).zip(bias.chunks(CHUNK)) {
+        if is_one {
+            // SAFETY: the outputs of `y` are the layer's, at most `CHUNK`, and all inputs are one block.
+            unsafe { inner.run(&block, 0, first, y.len(), sums) };
+        } else {
+            // SAFETY: room for `CHUNK` sums, and integers may have any value.
+            let all = unsafe { core::slice::from_raw_parts_mut(sums, y.len()) };
+            all.fill(0);
+            add_blocks(&inner, x, first, all, 0);
+        }
+        // SAFETY: sums of as many outputs as there are in `y`, and their biases; the product is plain.
+        unsafe { leaves_dot::scaled(sums, bias.as_ptr(), y.as_mut_ptr(), y.len(), &raw const scale) };
+    }
+}
+
+#[inline(never)]
+fn portable_folded(of: &Folded<'_>, x: &[i8], y: &mut [i32]) {
+    dot_rows::folded_s8_by(|codes, x, y| add_sums(codes, x, y), of, x, y);
 }
 
 #[inline(never)]

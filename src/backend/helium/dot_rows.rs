@@ -5,9 +5,10 @@
 use core::mem::MaybeUninit;
 
 use super::Helium;
+use crate::backend::step_rows::StepRows;
 use super::leaves_dot::{self, Tables, Turn, TurnOfTwo};
 use crate::backend::dot_rows::{
-    self, Codes, Data, DotRows, Format, LayerS8, Layout, Lines, OutputsS8, Rows, RunS8, rows_of,
+    self, Codes, Data, DotRows, Folded, Format, LayerS8, Layout, Lines, OutputsS8, Rows, RunS8, rows_of,
 };
 
 /// Outputs at a time.
@@ -27,6 +28,11 @@ impl DotRows for Helium {
     #[inline(always)]
     fn add_sums_s8(self, codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
         add_sums(codes, x, sums);
+    }
+
+    #[inline(always)]
+    fn folded_s8(self, of: &Folded<'_>, x: &[i8], y: &mut [i32]) {
+        folded(of, x, y);
     }
 }
 
@@ -444,6 +450,44 @@ fn add_sums(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
             first += CHUNK;
         }
     }
+}
+
+/// [`DotRows::folded_s8`]: the loops start from the biases, and leave their sums in `y`.
+#[inline(never)]
+fn folded(of: &Folded<'_>, x: &[i8], y: &mut [i32]) {
+    let Folded { codes, bias, multiplier, .. } = of;
+    let kind = Kind::of(codes).filter(|_| {
+        x.len() == codes.depth() && y.len() == bias.len() && y.len() == codes.outputs() && multiplier.mantissa > 0
+    });
+    let Some(kind) = kind else { return portable_folded(of, x, y) };
+    let inner = Loop::of(kind, codes);
+    let sum = if inner.excess != 0 { total(x) } else { 0 };
+    let term = if inner.is_taken_off { 0 } else { sum.wrapping_mul(-inner.excess) };
+    let whole = if term == 0 { y.len() / 8 } else { 0 };
+    if whole > 0 {
+        // SAFETY: `x` is a row, so many groups of outputs are the layer's, and there is a bias and room for each of them.
+        unsafe { inner.run(x, sum, 0, whole, bias.as_ptr(), y.as_mut_ptr()) };
+    }
+    let (mut first, mut room) = (8 * whole, ROOM);
+    let from: *mut i32 = room.as_mut_ptr().cast();
+    while let (Some(some), Some(bias)) = (y.get_mut(first..), bias.get(first..))
+        && !some.is_empty()
+    {
+        let n = some.len().min(CHUNK);
+        with_term(&inner, x, sum, first, bias.get(..n).unwrap_or(&[]), term, from);
+        // SAFETY: the loop has written a sum for each output.
+        let from = unsafe { core::slice::from_raw_parts(from, n) };
+        for (y, &from) in some.iter_mut().zip(from) {
+            *y = from;
+        }
+        first += n;
+    }
+    Helium::token().requantize_s32(y, *multiplier);
+}
+
+#[inline(never)]
+fn portable_folded(of: &Folded<'_>, x: &[i8], y: &mut [i32]) {
+    dot_rows::folded_s8_by(|codes, x, y| add_sums(codes, x, y), of, x, y);
 }
 
 #[inline(never)]
