@@ -592,6 +592,17 @@ impl<'a, T: Copy> Rows<'a, T> {
     }
 }
 
+/// A product of a row that is requantized by one multiplier, and stays of 32 bits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Folded<'a> {
+    pub(crate) codes: Codes<'a>,
+    /// One for each output.
+    pub(crate) bias: &'a [i32],
+    pub(crate) multiplier: Multiplier,
+    /// Whether the mantissa is positive, the shift -22 or more, and no sum with its bias, shifted to the left, reaches 2^30.
+    pub(crate) is_plain: bool,
+}
+
 /// What a backend can speed up in products with stored weights. Every backend gives the same bytes.
 pub(crate) trait DotRows: Copy {
     /// Each of the rows through the layer into a row of `y`.
@@ -604,6 +615,18 @@ pub(crate) trait DotRows: Copy {
     #[inline(always)]
     fn add_sums_s8(self, codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
         add_sums_s8(codes, x, sums);
+    }
+
+    /// `y[o] = m (bias[o] + Σ_i x[i] w[o][i])`, both roundings.
+    #[inline(always)]
+    fn folded_s8(self, of: &Folded<'_>, x: &[i8], y: &mut [i32]) {
+        folded_s8_by(
+            #[inline(always)]
+            |codes, x, y| self.add_sums_s8(codes, x, y),
+            of,
+            x,
+            y,
+        );
     }
 
     /// Copies lines of a picture.
@@ -685,6 +708,18 @@ fn some_rows_by(row_sums: &impl RowSums, layer: &LayerS8<'_>, x: &[i8], step: us
 #[inline(always)]
 pub(crate) fn add_sums_s8(codes: &Codes<'_>, x: &[i8], sums: &mut [i32]) {
     add_sums_s8_by(row_sums, codes, x, sums);
+}
+
+/// [`DotRows::folded_s8`] by a function that adds sums.
+#[inline(always)]
+pub(crate) fn folded_s8_by(add: impl Fn(&Codes<'_>, &[i8], &mut [i32]), of: &Folded<'_>, x: &[i8], y: &mut [i32]) {
+    for (y, &bias) in y.iter_mut().zip(of.bias) {
+        *y = bias;
+    }
+    add(&of.codes, x, y);
+    for y in y {
+        *y = requantize(*y, of.multiplier, Rounding::Double);
+    }
 }
 
 /// The same with other loops for [`row_sums`].

@@ -51,6 +51,7 @@ mod scalar;
 mod stable_rows;
 #[cfg(scrimp_has = "x86")]
 mod stable_vector;
+mod step_rows;
 #[cfg(all(target_arch = "arm", scrimp_has = "thumb2"))]
 mod tiles;
 #[cfg(any(scrimp_has = "x86", scrimp_has = "neon"))]
@@ -63,7 +64,7 @@ pub(crate) use code_rows::{
 };
 pub(crate) use depth_rows::{Axis, DepthRows, DepthS8};
 pub(crate) use dot_rows::{
-    BiasS16, Codes, Data, DotRows, LayerS8, LayerS16, Lines, OutputsS8, OutputsS16, Rows, masked, row_term,
+    BiasS16, Codes, Data, DotRows, Folded, LayerS8, LayerS16, Lines, OutputsS8, OutputsS16, Rows, masked, row_term,
 };
 pub use dot_rows::{Format, Layout};
 pub(crate) use f32_rows::F32Rows;
@@ -75,6 +76,7 @@ pub(crate) use q_rows::QRows;
 pub(crate) use s8_rows::{HALF_Q19, Quotient, S8Row, S8Rows, S8Values, Weights};
 pub use scalar::Scalar;
 pub(crate) use stable_rows::StableRows;
+pub(crate) use step_rows::{Filters, StepRows};
 
 #[cfg(scrimp_has = "x86")]
 mod avx2;
@@ -158,6 +160,7 @@ pub trait Backend:
     + PairRows
     + PoolRows
     + MatRows
+    + StepRows
 {
     /// The name that `scrimp_backend` knows it by.
     const NAME: &'static str;

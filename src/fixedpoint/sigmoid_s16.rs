@@ -9,7 +9,7 @@ use crate::error::{Error, Rule};
 /// Intervals of the table, and one.
 const ENTRIES: usize = 256;
 
-static SIGMOID: [u16; ENTRIES] = table();
+pub(crate) static SIGMOID: [u16; ENTRIES] = table();
 
 /// `logistic` and `tanh` of 16-bit codes in a given unit; results are in units of 2^-15.
 ///
@@ -32,6 +32,7 @@ static SIGMOID: [u16; ENTRIES] = table();
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(C)]
 pub struct SigmoidS16 {
     /// `code * multiplier / 2^shift` is the argument in units of 1/(3 * 4096).
     multiplier: i32,

@@ -2,19 +2,15 @@
 //! LSTM's gates and an SVDF's features are made of.
 
 use super::requant::{MOST_DEPTH, is_usable};
-use crate::backend::{Backend, Codes, DotRows};
+use crate::backend::{Backend, DotRows, Folded};
 use crate::bits::{Weights, Width};
 use crate::error::{Arg, Error, Rule, length};
-use crate::fixedpoint::{Multiplier, Rounding, requantize};
+use crate::fixedpoint::Multiplier;
 
 /// `m (bias[o] + Σ_i x[i] w[o][i])`, rounded twice as TFLite does, with the input's zero point folded into the bias
 /// ([`fold_bias`]).
 #[derive(Clone, Copy, Debug)]
-pub struct FoldedS8<'a> {
-    codes: Codes<'a>,
-    bias: &'a [i32],
-    multiplier: Multiplier,
-}
+pub struct FoldedS8<'a>(Folded<'a>);
 
 impl<'a> FoldedS8<'a> {
     /// With a folded bias for each output. The weights are read at 8 bits, or at 4 where they have no 8.
@@ -34,14 +30,14 @@ impl<'a> FoldedS8<'a> {
             return Err(Error::Config { what: Rule::Scale });
         }
         match weights.codes(width_of(&weights)) {
-            Some(codes) => Ok(Self { codes, bias, multiplier }),
+            Some(codes) => Ok(Self(Folded { codes, bias, multiplier, is_plain: is_plain(depth, bias, multiplier) })),
             None => Err(Error::Config { what: Rule::BitWidth }),
         }
     }
 
     /// Outputs and inputs.
     pub(super) const fn shape(&self) -> [usize; 2] {
-        [self.codes.outputs(), self.codes.depth()]
+        [self.0.codes.outputs(), self.0.codes.depth()]
     }
 
     /// The results of one row, in `sums`.
@@ -50,20 +46,27 @@ impl<'a> FoldedS8<'a> {
         /// Once in a firmware, however many gates there are. Where instruction sets are chosen at run time it must be inlined
         /// into its caller.
         #[inline(never)]
-        fn shared<B: Backend>(b: B, of: &FoldedS8<'_>, x: &[i8], sums: &mut [i32]) {
-            row(b, of, x, sums);
+        fn shared<B: Backend>(b: B, of: &Folded<'_>, x: &[i8], sums: &mut [i32]) {
+            DotRows::folded_s8(b, of, x, sums);
         }
-        if cfg!(target_arch = "arm") { shared(b, self, x, sums) } else { row(b, self, x, sums) }
+        if cfg!(target_arch = "arm") { shared(b, &self.0, x, sums) } else { DotRows::folded_s8(b, &self.0, x, sums) }
     }
 }
 
-#[inline(always)]
-fn row<B: Backend>(b: B, of: &FoldedS8<'_>, x: &[i8], sums: &mut [i32]) {
-    super::copy(of.bias, sums);
-    DotRows::add_sums_s8(b, &of.codes, x, sums);
-    for sum in sums {
-        *sum = requantize(*sum, of.multiplier, Rounding::Double);
+/// Whether fast loops hold; see [`Folded::is_plain`].
+const fn is_plain(depth: usize, bias: &[i32], Multiplier { mantissa, shift }: Multiplier) -> bool {
+    if mantissa <= 0 || shift < -22 {
+        return false;
     }
+    let (mut most, mut o) = (0, 0);
+    while o < bias.len() {
+        let size = bias[o].unsigned_abs() as u64;
+        most = if size > most { size } else { most };
+        o += 1;
+    }
+    let left = if shift > 0 { shift as u32 } else { 0 };
+    // A product of two i8 is at most 2^14; neither bias nor depth comes near what would overflow.
+    (most + ((depth as u64) << 14)) << left < 1 << 30
 }
 
 /// The bias of each output (none if it is empty) and what the input's zero point adds: `bias[o] - zero_point Σ_i w[o][i]`.

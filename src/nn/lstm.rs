@@ -8,11 +8,13 @@
 //! ```
 //! Hidden and cell state are the caller's: they go on from call to call until the caller resets them.
 
+use zerocopy::{FromBytes, IntoBytes};
+
 use super::folded::FoldedS8;
 use super::requant::is_usable;
-use crate::backend::{Auto, Backend, Dispatch, Kernel};
+use crate::backend::{Auto, Backend, Dispatch, Kernel, StepRows};
 use crate::error::{Arg, Error, Rule, length};
-use crate::fixedpoint::{Multiplier, Rounding, SigmoidS16, requantize};
+use crate::fixedpoint::{Multiplier, SigmoidS16};
 
 /// The weights of one gate: the product with the input and that with the hidden state, both in units of 2^-12.
 #[derive(Clone, Copy, Debug)]
@@ -109,9 +111,6 @@ pub struct LstmS8<'a> {
     hidden_zero_point: i32,
     shape: LstmShape,
 }
-
-/// From a gate and the cell to the cell: 2^-15.
-const KEEP: Multiplier = Multiplier { mantissa: 1 << 30, shift: -14 };
 
 impl<'a> LstmS8<'a> {
     /// With its gates and the units of its states.
@@ -243,7 +242,7 @@ struct Sequences<'a> {
     cell: &'a mut [i16],
     y: &'a mut [i8],
     sums: &'a mut [i32],
-    /// The first product of a gate in the lower half of a word, the input gate in the upper one.
+    /// Room for two codes of 16 bits a unit.
     pairs: &'a mut [i32],
 }
 
@@ -255,6 +254,8 @@ impl Kernel for Sequences<'_> {
         let Self { of, x, hidden, cell, y, sums, pairs } = self;
         let LstmShape { batch, steps, time_major } = of.shape;
         let [units, inputs] = of.gates.input.input.shape();
+        let Ok(codes) = <[i16]>::mut_from_bytes(pairs.as_mut_bytes()) else { return };
+        let Some((codes, gate)) = codes.split_at_mut_checked(units) else { return };
         let states = hidden.chunks_exact_mut(units.max(1)).zip(cell.chunks_exact_mut(units.max(1)));
         for (sequence, (hidden, cell)) in states.enumerate() {
             for step in 0..steps {
@@ -264,7 +265,7 @@ impl Kernel for Sequences<'_> {
                     sequence.wrapping_mul(steps).wrapping_add(step)
                 };
                 let x = x.get(row.wrapping_mul(inputs)..).and_then(|x| x.get(..inputs)).unwrap_or(&[]);
-                of.step(b, x, hidden, cell, sums, pairs);
+                of.step(b, x, hidden, cell, (sums, codes, gate));
                 super::copy(hidden, y.get_mut(row.wrapping_mul(units)..).unwrap_or(&mut []));
             }
         }
@@ -272,6 +273,7 @@ impl Kernel for Sequences<'_> {
 }
 
 impl LstmS8<'_> {
+    /// One step of one sequence, with room for a sum and for two codes a unit.
     #[inline(always)]
     fn step<B: Backend>(
         &self,
@@ -279,45 +281,60 @@ impl LstmS8<'_> {
         x: &[i8],
         hidden: &mut [i8],
         cell: &mut [i16],
-        sums: &mut [i32],
-        pairs: &mut [i32],
+        (sums, codes, gate): (&mut [i32], &mut [i16], &mut [i16]),
     ) {
-        let gate = SigmoidS16::Q3_12;
-        sums_of_gate(b, &self.gates.forget, x, hidden, sums, pairs);
-        for (cell, sum) in cell.iter_mut().zip(sums.iter()) {
-            let forget = i32::from(gate.logistic(saturate(*sum)));
-            *cell = saturate(requantize(forget.wrapping_mul((*cell).into()), KEEP, Rounding::Double));
+        let unit = SigmoidS16::Q3_12;
+        codes_of_gate(b, &self.gates.forget, x, hidden, sums, codes);
+        b.logistic_s16(codes, unit);
+        for (cell, &forget) in cell.iter_mut().zip(codes.iter()) {
+            *cell = keep(forget, *cell);
         }
-        sums_of_gate(b, &self.gates.input, x, hidden, sums, pairs);
-        for (pair, sum) in pairs.iter_mut().zip(sums.iter()) {
-            *pair = i32::from(gate.logistic(saturate(*sum))) << 16;
+        codes_of_gate(b, &self.gates.input, x, hidden, sums, codes);
+        b.logistic_s16(codes, unit);
+        super::copy(codes, gate);
+        codes_of_gate(b, &self.gates.cell, x, hidden, sums, codes);
+        b.tanh_s16(codes, unit);
+        products(codes, gate, sums);
+        b.requantize_s32(sums, self.to_cell);
+        for (cell, &new) in cell.iter_mut().zip(sums.iter()) {
+            *cell = cell.saturating_add(saturate(new)).max(self.clip[0]).min(self.clip[1]);
         }
-        sums_of_gate(b, &self.gates.cell, x, hidden, sums, pairs);
-        for ((cell, sum), pair) in cell.iter_mut().zip(sums.iter()).zip(pairs.iter()) {
-            let new = i32::from(gate.tanh(saturate(*sum))).wrapping_mul(*pair >> 16);
-            let new = saturate(requantize(new, self.to_cell, Rounding::Double));
-            *cell = cell.saturating_add(new).max(self.clip[0]).min(self.clip[1]);
-        }
-        sums_of_gate(b, &self.gates.output, x, hidden, sums, pairs);
-        for ((hidden, cell), sum) in hidden.iter_mut().zip(cell.iter()).zip(sums.iter()) {
-            let shown = i32::from(gate.logistic(saturate(*sum))).wrapping_mul(self.curve.tanh(*cell).into());
-            let scaled = requantize(shown, self.to_hidden, Rounding::Double).saturating_add(self.hidden_zero_point);
-            *hidden = scaled.clamp(-128, 127) as i8;
-        }
+        codes_of_gate(b, &self.gates.output, x, hidden, sums, codes);
+        b.logistic_s16(codes, unit);
+        super::copy(cell, gate);
+        b.tanh_s16(gate, self.curve);
+        products(codes, gate, sums);
+        b.requantize_s32(sums, self.to_hidden);
+        b.saturate_s8(sums, self.hidden_zero_point, hidden);
     }
 }
 
-/// The two products of a gate, each saturated to i16, added in `sums`; the lower halves of `pairs` hold the first one.
+/// The two products of a gate, each saturated to i16, and their sum so too.
 #[inline(always)]
-fn sums_of_gate<B: Backend>(b: B, gate: &LstmGate<'_>, x: &[i8], hidden: &[i8], sums: &mut [i32], pairs: &mut [i32]) {
+fn codes_of_gate<B: Backend>(b: B, gate: &LstmGate<'_>, x: &[i8], hidden: &[i8], sums: &mut [i32], codes: &mut [i16]) {
     gate.input.row(b, x, sums);
-    for (pair, sum) in pairs.iter_mut().zip(sums.iter()) {
-        *pair = (*pair & !0xFFFF) | i32::from(saturate(*sum) as u16);
+    for (code, &sum) in codes.iter_mut().zip(sums.iter()) {
+        *code = saturate(sum);
     }
     gate.recurrent.row(b, hidden, sums);
-    for (pair, sum) in pairs.iter().zip(sums.iter_mut()) {
-        *sum = i32::from(*pair as i16).wrapping_add(saturate(*sum).into());
+    for (code, &sum) in codes.iter_mut().zip(sums.iter()) {
+        *code = code.saturating_add(saturate(sum));
     }
+}
+
+/// `sums = a b`.
+#[inline(always)]
+fn products(a: &[i16], b: &[i16], sums: &mut [i32]) {
+    for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+        *sum = i32::from(a).wrapping_mul(b.into());
+    }
+}
+
+/// `forget cell 2^-15`, both roundings: of 2^-1, half up, and of 2^-14, half away from zero.
+#[inline(always)]
+fn keep(forget: i16, cell: i16) -> i16 {
+    let half = i32::from(forget).wrapping_mul(cell.into()).wrapping_add(1) >> 1;
+    saturate((half + (1 << 13) - i32::from(half < 0)) >> 14)
 }
 
 #[inline(always)]

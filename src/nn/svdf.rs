@@ -9,13 +9,18 @@
 
 use super::folded::FoldedS8;
 use super::requant::is_usable;
-use crate::backend::{Auto, Backend, Dispatch, Kernel};
+use crate::backend::{Auto, Backend, Dispatch, Filters, Kernel, StepRows};
 use crate::error::{Arg, Error, Rule, length};
-use crate::fixedpoint::{Multiplier, Rounding, requantize};
+use crate::fixedpoint::Multiplier;
 
 mod sealed {
+    use crate::backend::Backend;
+
     /// What the kernel needs to know of a state's type.
     pub trait State: Copy {
+        /// All filters by a loop of the backend; false, and nothing done, if it has none.
+        fn remember<B: Backend>(b: B, filters: (&[Self], usize, i32), state: &mut [Self], sums: &mut [i32]) -> bool;
+
         /// The number as stored.
         fn widen(self) -> i32;
 
@@ -28,8 +33,13 @@ mod sealed {
 pub trait SvdfState: sealed::State {}
 
 macro_rules! states {
-    ($($type:ty),*) => {$(
+    ($($type:ty, $loop:expr;)*) => {$(
         impl sealed::State for $type {
+            #[inline(always)]
+            fn remember<B: Backend>(b: B, filters: (&[Self], usize, i32), state: &mut [Self], sums: &mut [i32]) -> bool {
+                $loop(b, filters, state, sums)
+            }
+
             #[inline(always)]
             fn widen(self) -> i32 {
                 self.into()
@@ -45,7 +55,20 @@ macro_rules! states {
     )*};
 }
 
-states!(i8, i16);
+states!(
+    i8, by_loop;
+    i16, |_, _, _, _| false;
+);
+
+#[inline(always)]
+fn by_loop<B: Backend>(
+    b: B,
+    (time, memory, zero_point): (&[i8], usize, i32),
+    state: &mut [i8],
+    sums: &mut [i32],
+) -> bool {
+    StepRows::remember_s8(b, &Filters { time, memory, zero_point }, state, sums)
+}
 
 /// What becomes of an SVDF's sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,16 +231,29 @@ impl<T: SvdfState> Kernel for Step<'_, T> {
         let rows = y.chunks_exact_mut((filters / rank).max(1));
         for ((x, state), y) in x.chunks_exact(inputs.max(1)).zip(states).zip(rows) {
             of.feature.row(b, x, sums);
-            let filters = state.chunks_exact_mut(memory).zip(of.time.chunks_exact(memory));
-            for ((state, time), sum) in filters.zip(sums.iter_mut()) {
-                *sum = remember(state, time, of.state_zero_point, sum.wrapping_add(of.state_zero_point));
+            if !T::remember(b, (of.time, memory, of.state_zero_point), state, sums) {
+                let filters = state.chunks_exact_mut(memory).zip(of.time.chunks_exact(memory));
+                for ((state, time), sum) in filters.zip(sums.iter_mut()) {
+                    *sum = remember(state, time, of.state_zero_point, sum.wrapping_add(of.state_zero_point));
+                }
             }
-            for ((u, y), sums) in y.iter_mut().enumerate().zip(sums.chunks_exact(rank)) {
+            // The sums of a unit's filters, with its bias, to the front.
+            if rank == 1 {
+                for (sum, &bias) in sums.iter_mut().zip(of.output.bias) {
+                    *sum = sum.wrapping_add(bias);
+                }
+            }
+            for u in 0..if rank == 1 { 0 } else { y.len() } {
+                let own = sums.get(u * rank..).and_then(|sums| sums.get(..rank)).unwrap_or(&[]);
                 let bias = of.output.bias.get(u).copied().unwrap_or(0);
-                let sum = sums.iter().fold(bias, |all, &sum| all.wrapping_add(sum));
-                let scaled = requantize(sum, of.output.multiplier, Rounding::Double);
-                *y = scaled.saturating_add(of.output.zero_point).clamp(-128, 127) as i8;
+                let sum = own.iter().fold(bias, |all, &sum| all.wrapping_add(sum));
+                if let Some(first) = sums.get_mut(u) {
+                    *first = sum;
+                }
             }
+            let units = sums.get_mut(..y.len()).unwrap_or(&mut []);
+            b.requantize_s32(units, of.output.multiplier);
+            b.saturate_s8(units, of.output.zero_point, y);
         }
     }
 }

@@ -11,6 +11,7 @@ mod pool_rows;
 mod q_rows;
 mod s8_rows;
 mod stable_rows;
+mod step_rows;
 
 pub(super) use dot_rows::{add_sums, linear};
 

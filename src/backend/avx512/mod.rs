@@ -11,6 +11,7 @@ mod pool_rows;
 mod q_rows;
 mod s8_rows;
 mod stable_rows;
+mod step_rows;
 
 use super::{ArithOps, Backend, Dispatch, Kernel, avx2};
 

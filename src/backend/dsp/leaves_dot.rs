@@ -950,13 +950,7 @@ pub(super) struct Scale {
 /// # Safety
 /// `sums`, `bias` and `y` are valid for `n`, not none; no sum with its bias, shifted to the left, reaches 2^30.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn scaled(
-    sums: *const i32,
-    bias: *const i32,
-    y: *mut i32,
-    n: usize,
-    scale: *const Scale,
-) {
+pub(super) unsafe extern "C" fn scaled(sums: *const i32, bias: *const i32, y: *mut i32, n: usize, scale: *const Scale) {
     naked_asm!(
         ".arch armv7e-m",
         "push {{r4-r11, lr}}",

@@ -19,6 +19,7 @@ mod pool_rows;
 mod q_rows;
 mod s8_rows;
 mod stable_rows;
+mod step_rows;
 
 use super::{ArithOps, Backend, Dispatch, Kernel};
 #[cfg(scrimp_picked = "dsp")]

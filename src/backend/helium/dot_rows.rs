@@ -5,11 +5,11 @@
 use core::mem::MaybeUninit;
 
 use super::Helium;
-use crate::backend::step_rows::StepRows;
 use super::leaves_dot::{self, Tables, Turn, TurnOfTwo};
 use crate::backend::dot_rows::{
     self, Codes, Data, DotRows, Folded, Format, LayerS8, Layout, Lines, OutputsS8, Rows, RunS8, rows_of,
 };
+use crate::backend::step_rows::StepRows;
 
 /// Outputs at a time.
 const CHUNK: usize = 128;

@@ -11,6 +11,7 @@ mod pool_rows;
 mod q_rows;
 mod s8_rows;
 mod stable_rows;
+mod step_rows;
 
 use core::arch::aarch64::{vdup_n_f32, vfma_f32, vget_lane_f32};
 

@@ -2,7 +2,7 @@
 
 use super::{
     ArithOps, Backend, CodeRows, CodeStep, DepthRows, Dispatch, F32Rows, Kernel, PairRows, PoolRows, QRows, S8Rows,
-    StableRows, code_rows,
+    StableRows, StepRows, code_rows,
 };
 
 /// Plain Rust; may be used everywhere.
@@ -25,6 +25,8 @@ impl DepthRows for Scalar {}
 impl PairRows for Scalar {}
 
 impl PoolRows for Scalar {}
+
+impl StepRows for Scalar {}
 
 impl CodeRows for Scalar {
     /// A Cortex-M0 has no product of 64 bits: two short ones where they suffice, or four.
