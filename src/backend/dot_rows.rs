@@ -385,6 +385,20 @@ pub(crate) struct LayerS8<'a> {
     /// The loop for these weights on a device. A function here, and not a choice when it runs: a layer in flash then links
     /// its own loop, and none of the formats and widths that it does not have.
     run: RunS8,
+    /// Whether its weights are packed bytes and there is one multiplier for all outputs.
+    is_uniform: bool,
+}
+
+/// Whether all are the same.
+const fn is_one(mantissa: &[i32], shift: &[i8]) -> bool {
+    let mut o = 1;
+    while o < mantissa.len() && o < shift.len() {
+        if mantissa[o] != mantissa[0] || shift[o] != shift[0] {
+            return false;
+        }
+        o += 1;
+    }
+    true
 }
 
 impl<'a> LayerS8<'a> {
@@ -392,7 +406,9 @@ impl<'a> LayerS8<'a> {
     pub(crate) const fn new(codes: Codes<'a>, filter_offset: i32, outputs: OutputsS8<'a>) -> Option<Self> {
         let OutputsS8 { bias, mantissa, shift, .. } = outputs;
         if bias.len() == codes.outputs && mantissa.len() == codes.outputs && shift.len() == codes.outputs {
-            Some(Self { codes, filter_offset, outputs, run: super::choose_s8(&codes, &outputs) })
+            // Not of weights that are read at several widths: a change of width costs nothing.
+            let is_uniform = matches!(codes.data, Data::Packed(Format::S8, ..)) && is_one(mantissa, shift);
+            Some(Self { codes, filter_offset, outputs, run: super::choose_s8(&codes, &outputs), is_uniform })
         } else {
             None
         }
@@ -415,6 +431,17 @@ impl<'a> LayerS8<'a> {
     #[inline(always)]
     pub(crate) const fn filter_offset(&self) -> i32 {
         self.filter_offset
+    }
+
+    /// The multiplier of all outputs, if they have one and their range is all of i8.
+    #[inline(always)]
+    #[cfg_attr(not(target_arch = "arm"), allow(dead_code, reason = "only devices have loops"))]
+    pub(crate) fn one_multiplier(&self) -> Option<(i32, i8)> {
+        let OutputsS8 { mantissa: &[mantissa, ..], shift: &[shift, ..], min: i8::MIN, max: i8::MAX, .. } = self.outputs
+        else {
+            return None;
+        };
+        if self.is_uniform { Some((mantissa, shift)) } else { None }
     }
 
     #[inline(always)]
@@ -594,6 +621,7 @@ impl<'a, T: Copy> Rows<'a, T> {
 
 /// A product of a row that is requantized by one multiplier, and stays of 32 bits.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_arch = "arm"), allow(dead_code, reason = "only devices have loops"))]
 pub(crate) struct Folded<'a> {
     pub(crate) codes: Codes<'a>,
     /// One for each output.

@@ -4,6 +4,7 @@ use crate::fixedpoint::{Multiplier, Rounding, SigmoidS16, requantize};
 
 /// Filters over time: each remembers as many codes as it has weights.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_arch = "arm"), allow(dead_code, reason = "only devices have loops"))]
 pub(crate) struct Filters<'a> {
     /// `[filters][memory]`.
     pub(crate) time: &'a [i8],
@@ -12,10 +13,10 @@ pub(crate) struct Filters<'a> {
     pub(crate) zero_point: i32,
 }
 
+#[cfg_attr(not(target_arch = "arm"), allow(dead_code, reason = "only devices have loops"))]
 impl Filters<'_> {
     /// Whether there is a sum for each filter, and both slices are whole ones.
     #[inline(always)]
-    #[cfg_attr(not(target_arch = "arm"), allow(dead_code, reason = "only devices have loops"))]
     pub(crate) fn fit(&self, state: &[i8], sums: &[i32]) -> bool {
         self.memory.checked_mul(sums.len()) == Some(self.time.len()) && state.len() == self.time.len()
     }

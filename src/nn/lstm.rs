@@ -12,7 +12,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::folded::FoldedS8;
 use super::requant::is_usable;
-use crate::backend::{Auto, Backend, Dispatch, Kernel, StepRows};
+use crate::backend::{Auto, Backend, Dispatch, Kernel};
 use crate::error::{Arg, Error, Rule, length};
 use crate::fixedpoint::{Multiplier, SigmoidS16};
 

@@ -120,6 +120,9 @@ pub(crate) const fn choose_s8(codes: &Codes<'_>, outputs: &OutputsS8<'_>) -> Run
             match Kind::of(codes) {
                 $(Some(Kind::$kind) => {
                     fn run_plain(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+                        if matches!(Kind::$kind, Kind::S8) && is_one_row(layer, &rows, y) {
+                            return one_row(layer, rows.x, y);
+                        }
                         let inner = Loop::of(Kind::$kind, layer.codes());
                         let (rows, y) = pairs(&inner, layer, rows, y);
                         if !y.is_empty() {
@@ -352,6 +355,82 @@ fn some_pairs(inner: &Loop, layer: &LayerS8<'_>, rows: &mut Rows<'_, i8>, y: &mu
             }
             to = to.wrapping_add(2 * all);
         }
+    }
+}
+
+/// Whether [`one_row`] does it.
+#[inline(always)]
+fn is_one_row(layer: &LayerS8<'_>, rows: &Rows<'_, i8>, y: &[i8]) -> bool {
+    let codes = layer.codes();
+    y.len() == codes.outputs() && rows.gather.is_none() && rows.x.len() >= codes.depth() && layer.filter_offset() == 0
+}
+
+/// One row through a plain layer of bytes: what [`linear`] does, with less around the loops.
+#[inline(never)]
+fn one_row(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    let (codes, outputs) = (layer.codes(), layer.outputs());
+    let Data::Packed(_, _, words, _) = codes.data() else { return };
+    let depth = codes.depth();
+    let group = depth.div_ceil(16) * 32;
+    let mut room = ROOM;
+    let sums: *mut i32 = room.as_mut_ptr().cast();
+    let mut turn = Turn {
+        blocks: (depth / 16) as u32,
+        skip: (group * 2) as u32,
+        end: sums,
+        low: core::ptr::null(),
+        half: 0,
+        mask: 0,
+        first: 0,
+        tail: (depth % 16) as u32,
+    };
+    let one = layer.one_multiplier().map(|(mantissa, shift)| {
+        let right = u32::from(shift.unsigned_abs());
+        let half = (2 * outputs.offset + 1).wrapping_shl(right.wrapping_sub(1));
+        leaves_dot::One { mantissa, half, left: 24i32.wrapping_sub(right as i32) }
+    });
+    let (all, to) = (y.len(), y.as_mut_ptr());
+    let mut first = 0;
+    while first < all {
+        let n = (all - first).min(CHUNK);
+        let (whole, some) = (n & !7, n & 7);
+        let words = words.as_ptr().wrapping_add(first / 8 * group);
+        let bias = outputs.bias.as_ptr().wrapping_add(first);
+        if whole > 0 {
+            turn.end = sums.wrapping_add(whole);
+            // SAFETY: the row, which is not empty, the groups' words, a bias and room for a sum of each of `whole` outputs.
+            unsafe { leaves_dot::s8(x.as_ptr(), words, bias, sums, &raw const turn) };
+        }
+        if some > 0 {
+            // A whole group of biases; those behind the last one stand for nothing.
+            let mut last = [0; 8];
+            for (to, &from) in last.iter_mut().zip(outputs.bias.get(first + whole..).unwrap_or(&[])) {
+                *to = from;
+            }
+            turn.end = sums.wrapping_add(whole + 8);
+            let words = words.wrapping_add(whole / 8 * group);
+            // SAFETY: as above; the last group's words are there, padding too, and `CHUNK` is a multiple of 8.
+            unsafe { leaves_dot::s8(x.as_ptr(), words, last.as_ptr(), sums.wrapping_add(whole), &raw const turn) };
+        }
+        let y = to.wrapping_add(first);
+        if let Some(one) = &one {
+            let leaf = if outputs.offset == -128 { leaves_dot::outputs_one_above } else { leaves_dot::outputs_one };
+            // SAFETY: `n` sums and outputs.
+            unsafe { leaf(sums, y, n, &raw const *one) };
+        } else {
+            let tables = Tables {
+                mantissa: outputs.mantissa.as_ptr().wrapping_add(first),
+                term: 0,
+                shift: outputs.shift.as_ptr().wrapping_add(first),
+                offset: outputs.offset,
+                min: outputs.min.into(),
+                max: outputs.max.into(),
+            };
+            // SAFETY: `n` sums and outputs, and the tables have an entry for each output; the layer is plain, so shifts are within
+            // bounds.
+            unsafe { leaves_dot::outputs(sums, y, n, &raw const tables) };
+        }
+        first += n;
     }
 }
 

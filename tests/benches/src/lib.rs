@@ -10,6 +10,7 @@ mod linear;
 mod meter;
 mod noise;
 mod peers;
+mod recurrent;
 mod softmax;
 mod softmax_q;
 mod softmax_s8;
@@ -93,6 +94,17 @@ pub fn walk(visit: &mut dyn FnMut(&Bench)) {
     layer("linear_nest4", linear::nest4);
     layer("linear_nest3", linear::nest3);
     layer("linear_raw3", linear::raw3);
+    // Heads and small layers, where what a call costs beside its products is seen.
+    for (kernel, n, outputs) in linear::SMALL {
+        visit(&Bench { kernel, peer: None, n, work: n * outputs, ram: 8 * KIB, body: linear::small });
+    }
+    for n in [32, 64] {
+        let [filters, memory, inputs] = recurrent::shape(n);
+        let work = filters * (memory + inputs);
+        visit(&Bench { kernel: "svdf", peer: None, n, work, ram: 8 * KIB, body: recurrent::svdf });
+    }
+    let work = 8 * recurrent::UNITS * recurrent::UNITS;
+    visit(&Bench { kernel: "lstm_s8", peer: None, n: recurrent::UNITS, work, ram: 8 * KIB, body: recurrent::lstm });
     let mut product = |kernel, body| {
         for n in [16, 64] {
             let work = batch_matmul::shape(n).iter().product();

@@ -3,7 +3,7 @@
 use core::hint::black_box;
 
 use scrimp::Rows;
-use scrimp::bits::{Format, Layout, NEST_CAP, Weights, Width, nest_planes, pack_s4};
+use scrimp::bits::{Format, Layout, NEST_CAP, Weights, Width, nest_planes, pack_s4, packed_words};
 use scrimp::fixedpoint::Multiplier;
 use scrimp::nn::{LinearS8, QuantS8, RequantTable};
 
@@ -38,6 +38,43 @@ pub(crate) fn raw3(n: usize, meter: &mut Meter) {
     run(n, meter, Format::Raw8, Width::W3);
 }
 
+/// Layers that are not square, or small: kernel, inputs, outputs.
+pub(crate) const SMALL: [(&str, usize, usize); 5] = [
+    ("linear_s8_square", 16, 16),
+    ("linear_s8_square", 17, 17),
+    ("linear_s8_to_8", 32, 8),
+    ("linear_s8_to_10", 64, 10),
+    ("linear_s8_to_2", 256, 2),
+];
+
+/// One of [`SMALL`], by its inputs.
+pub(crate) fn small(n: usize, meter: &mut Meter) {
+    match n {
+        16 => one::<16, 16, 256>(meter),
+        17 => one::<17, 17, 289>(meter),
+        32 => one::<32, 8, 256>(meter),
+        64 => one::<64, 10, 640>(meter),
+        256 => one::<256, 2, 512>(meter),
+        _ => {}
+    }
+}
+
+#[inline(never)]
+fn one<const DEPTH: usize, const N: usize, const CODES: usize>(meter: &mut Meter) {
+    let mut noise = Noise::new(DEPTH as u32);
+    let (mut codes, mut words) = ([0i8; CODES], [0u32; 512]);
+    codes.fill_with(|| noise.s8());
+    let Ok(shape) = Rows::new(N, DEPTH) else { return };
+    let Ok(rows) = Weights::s8(&codes, shape) else { return };
+    if Layout::BEST == Layout::Rows {
+        return layer::<N, DEPTH>(meter, rows, Width::W8);
+    }
+    let Some(words) = words.get_mut(..packed_words(Format::S8, Layout::BEST, shape)) else { return };
+    if let Ok(packed) = rows.pack_into(Format::S8, Layout::BEST, Width::W8, words, &mut []) {
+        layer::<N, DEPTH>(meter, packed, Width::W8);
+    }
+}
+
 fn run(n: usize, meter: &mut Meter, format: Format, width: Width) {
     match n {
         32 => square::<32, 1024, 512, 256>(meter, format, width),
@@ -69,7 +106,7 @@ fn square<const N: usize, const CODES: usize, const BYTES: usize, const WORDS: u
     };
     let Ok(rows) = rows else { return };
     if Layout::BEST == Layout::Rows {
-        return layer::<N>(meter, rows, width);
+        return layer::<N, N>(meter, rows, width);
     }
     let (mut words, mut low) = ([0u32; WORDS], [0u32; WORDS]);
     let length = if format == Format::S8 || format == Format::Raw8 { WORDS } else { WORDS / 2 };
@@ -77,17 +114,17 @@ fn square<const N: usize, const CODES: usize, const BYTES: usize, const WORDS: u
     let (Some(words), Some(low)) = (words.get_mut(..length), low.get_mut(..low_length)) else { return };
     let whole = if format == Format::S4 { Width::W4 } else { Width::W8 };
     if let Ok(packed) = rows.pack_into(format, Layout::BEST, whole, words, low) {
-        layer::<N>(meter, packed, width);
+        layer::<N, N>(meter, packed, width);
     }
 }
 
 #[inline(never)]
-fn layer<const N: usize>(meter: &mut Meter, weights: Weights<'_>, width: Width) {
+fn layer<const N: usize, const DEPTH: usize>(meter: &mut Meter, weights: Weights<'_>, width: Width) {
     let scale = [Multiplier { mantissa: 1_500_000_000, shift: -9 }];
     let Ok(table) = RequantTable::<N>::new(&weights, width, &QUANT, &[], &scale) else { return };
     let widths = [(width, table.by_ref())];
     let Ok(layer) = LinearS8::new(weights, &widths, QUANT) else { return };
-    let (mut x, mut y) = ([0i8; N], [0i8; N]);
+    let (mut x, mut y) = ([0i8; DEPTH], [0i8; N]);
     for row in 0..ROWS {
         let mut noise = Noise::new(row as u32);
         x.fill_with(|| noise.s8());

@@ -109,7 +109,7 @@ fn count(board: &Board) -> Result<Vec<Record>> {
         let mut word = || words.next().with_context(|| format!("not a figure: {line}"));
         let kernel = word()?.to_owned();
         // Layers are counted a multiply-accumulate.
-        let unit = if ["linear_", "batch_matmul"].iter().any(|part| kernel.starts_with(part)) {
+        let unit = if ["linear_", "batch_matmul", "svdf", "lstm"].iter().any(|part| kernel.starts_with(part)) {
             "instructions/MAC"
         } else {
             "instructions/element"
