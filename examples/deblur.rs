@@ -1,7 +1,7 @@
 //! Deblurs a photo with the LMD-ViT that comes with scrimp, on the host and on a board with 3 MiB of RAM.
 //!
 //! Frames are raw RGB files, which stand in for a camera: `deblur FRAME WIDTH HEIGHT OUT POLICY [PREVIOUS]`, with the
-//! policy `own` or `all`; at most 256 x 256 pixels. Without arguments it paints itself a frame of 64 x 64.
+//! policy `own` or `all`; at most 256 x 256 pixels. With the frame before it the network that follows the motion runs. Without arguments it paints itself a frame of 64 x 64.
 //! `cargo xtask demo` makes files of a photo, runs this and shows the result.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
@@ -11,13 +11,22 @@ use scrimp::lmdvit::{Config, Frame, LmdVit, Policy, Sizes, Workspace};
 use scrimp::model::Model;
 use scrimp_rt::{BOARD, FileError, Ticks, UNIT, println};
 
-/// In flash, read where it lies.
+/// In flash, read where they lie: for one frame, and for a frame and the one before it.
 static MODEL: &[u8] = scrimp::include_model!("data/lmdvit-t16.scrimp");
+static MOTION_MODEL: &[u8] = scrimp::include_model!("data/lmdvit-t16-motion.scrimp");
 const CONFIG: Config = scrimp::expect!(Config::of_model(include_bytes!("data/lmdvit-t16.scrimp")));
+const MOTION_CONFIG: Config = scrimp::expect!(Config::of_model(include_bytes!("data/lmdvit-t16-motion.scrimp")));
 
 /// The largest frame, and what it needs: known when the firmware is built.
 const SIDE: usize = 256;
-const SIZES: Sizes = scrimp::expect!(CONFIG.sizes(SIDE, SIDE));
+const SIZES: Sizes = {
+    let (one, two) = (scrimp::expect!(CONFIG.sizes(SIDE, SIDE)), scrimp::expect!(MOTION_CONFIG.sizes(SIDE, SIDE)));
+    Sizes {
+        features: larger(one.features, two.features),
+        scratch: larger(one.scratch, two.scratch),
+        cells: larger(one.cells, two.cells),
+    }
+};
 const BYTES: usize = 3 * SIDE * SIDE;
 
 /// What buffers hold before the run, so that it shows how much of them was written.
@@ -36,7 +45,7 @@ fn run() -> Result<(), Problem> {
     }
     let length = 3 * width * height;
 
-    let model = Model::from_bytes(MODEL)?;
+    let model = Model::from_bytes(if args.get(5).is_some() { MOTION_MODEL } else { MODEL })?;
     let net = LmdVit::new(&model)?;
     let sizes = net.config().sizes(width, height)?;
     let mut work = Workspace {
@@ -102,6 +111,10 @@ fn paint(buffer: Option<&'static mut [u8; BYTES]>, length: usize) -> Result<&'st
 
 fn number(text: &str) -> Result<usize, Problem> {
     text.parse().map_err(|_| Problem::Usage)
+}
+
+const fn larger(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
 }
 
 /// Bytes up to the last one written in each buffer.

@@ -120,6 +120,10 @@ pub enum Arg {
     Tile,
     /// What of a tile is run or kept.
     Kept,
+    /// Samples along the motion.
+    Motion,
+    /// Groups of cells that move on their own.
+    Groups,
     /// Right answers, one a row.
     Targets,
     /// A gradient.
@@ -244,6 +248,8 @@ pub enum Rule {
     EmptyWindow,
     /// Corners and centres of half a pixel cannot both be aligned.
     Align,
+    /// Samples along the motion need a mask network for two frames and cells of an even side.
+    Motion,
 }
 
 /// Checks of a model blob that an [`Error`] can name.
@@ -325,6 +331,8 @@ impl Arg {
             Self::PreviousNet => "mask_previous",
             Self::Tile => "tile",
             Self::Kept => "kept part of the tile",
+            Self::Motion => "motion",
+            Self::Groups => "groups",
             Self::Targets => "targets",
             Self::Gradient => "gradient",
             Self::Loss => "loss",
@@ -396,6 +404,7 @@ impl fmt::Display for Rule {
             Self::Groups => "the groups of a convolution must divide its inputs and outputs",
             Self::EmptyWindow => "a window lies wholly beyond the edges",
             Self::Align => "corners and centres of half a pixel cannot both be aligned",
+            Self::Motion => "samples along the motion need a mask network for two frames and cells of an even side",
         })
     }
 }

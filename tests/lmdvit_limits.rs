@@ -35,7 +35,8 @@ fn config() -> Config {
         leff_padding: Padding::Zero,
         modulator: false,
         gate: false,
-        decision: Decision::Cells(Cells { single, previous: None }),
+        motion: false,
+        decision: Decision::Cells(Cells { single: Some(single), previous: None }),
     }
 }
 
@@ -64,7 +65,7 @@ fn numbers_of_the_network() {
     taken(|_| ());
     taken(|c| {
         c.space_to_depth = 2;
-        c.decision = Decision::Cells(Cells { single: net(&[conv(4, 4, 1, 1)]), previous: None });
+        c.decision = Decision::Cells(Cells { single: Some(net(&[conv(4, 4, 1, 1)])), previous: None });
     });
     for bad in [0, 3, usize::MAX] {
         refused(Rule::SpaceToDepth, |c| c.space_to_depth = bad);
@@ -87,7 +88,7 @@ fn numbers_of_the_network() {
     let windows = |c: &mut Config, window| {
         c.window = window;
         let side = window / 2;
-        c.decision = Decision::Cells(Cells { single: net(&[conv(side, side, 1, 1)]), previous: None });
+        c.decision = Decision::Cells(Cells { single: Some(net(&[conv(side, side, 1, 1)])), previous: None });
     };
     for window in [2, 4, 16] {
         taken(|c| windows(c, window));
@@ -179,8 +180,8 @@ fn numbers_of_decisions() {
 fn nets(of: &CellNet, want: Result<(), Rule>) {
     let want = want.map_err(|what| Error::Config { what });
     let good = net(&[conv(2, 2, 1, 1)]);
-    let single = checked(|c| c.decision = Decision::Cells(Cells { single: *of, previous: None }));
-    let previous = checked(|c| c.decision = Decision::Cells(Cells { single: good, previous: Some(*of) }));
+    let single = checked(|c| c.decision = Decision::Cells(Cells { single: Some(*of), previous: None }));
+    let previous = checked(|c| c.decision = Decision::Cells(Cells { single: Some(good), previous: Some(*of) }));
     assert_eq!((single, previous), (want, want), "{of:?}");
 }
 
@@ -203,7 +204,9 @@ fn mask_nets() {
     nets(&net(&all), Ok(()));
     nets(&CellNet { count: MAX_MASK_LAYERS + 1, ..net(&all) }, layer);
     assert_eq!(
-        checked(|c| c.decision = Decision::Cells(Cells { single: CellNet { count: 0, ..net(&all) }, previous: None })),
+        checked(
+            |c| c.decision = Decision::Cells(Cells { single: Some(CellNet { count: 0, ..net(&all) }), previous: None })
+        ),
         Err(Error::Config { what: Rule::MaskLayer })
     );
     // Odd kernels up to 7, that step at most as far as they see and as 4; and kernels side by side up to 16.
@@ -240,7 +243,7 @@ fn mask_nets() {
     let cells_of = |side: usize, layers: &[MaskLayer]| {
         checked(|c| {
             c.window = 2 * side;
-            c.decision = Decision::Cells(Cells { single: net(layers), previous: None });
+            c.decision = Decision::Cells(Cells { single: Some(net(layers)), previous: None });
         })
     };
     assert_eq!(cells_of(4, &[conv(5, 4, 1, 1)]), Ok(()));
@@ -250,7 +253,7 @@ fn mask_nets() {
         checked(|c| {
             c.space_to_depth = 2;
             c.window = 16;
-            c.decision = Decision::Cells(Cells { single: net(&[conv(side, side, 1, 1)]), previous: None });
+            c.decision = Decision::Cells(Cells { single: Some(net(&[conv(side, side, 1, 1)])), previous: None });
         })
     };
     assert_eq!((wide(16), wide(17)), (Ok(()), Err(Error::Config { what: Rule::MaskLayer })));

@@ -6,11 +6,12 @@
 //!  8 u8 skip (0 add, 1 concat)                  20 f32 beta
 //!  9 u8 down_kernel                             24 u16 x 5 widths, 0 beyond the last
 //! 10 u8 leff_padding (0 zero, 1 reflect)        34 u8 x 9 depths
-//! 11 u8 flags (1 modulator, 2 gate)             43 u8 x 9 heads
+//! 11 u8 flags (1 modulator, 2 gate, 4 motion)             43 u8 x 9 heads
 //! 52 mask net for one image, 124 mask net for two frames (72 bytes each; no layers = absent):
 //!     0 f32 threshold   4 u8 dilate, u8 layers, 2 x 0   8 layers of u8 kernel, stride, dilation, 0, u16 outputs, 2 x 0
 //! ```
 
+use super::motion;
 use crate::error::{self, Error};
 use crate::model::{HEADER, SECTION, SECTIONS};
 use crate::nn::Padding;
@@ -58,6 +59,9 @@ pub struct Config {
     pub modulator: bool,
     /// Whether the residual is multiplied by `max(sigmoid(g), 0.1)`.
     pub gate: bool,
+    /// Whether the first convolution also sees samples along the motion since the frame before; every run that restores something
+    /// then needs that frame.
+    pub motion: bool,
     /// Who says which windows run.
     pub decision: Decision,
 }
@@ -86,12 +90,12 @@ pub enum Decision {
     },
 }
 
-/// The mask nets.
+/// The mask nets, at least one of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Cells {
     /// From one image.
-    pub single: CellNet,
+    pub single: Option<CellNet>,
     /// From an image and its absolute difference to the frame before.
     pub previous: Option<CellNet>,
 }
@@ -221,15 +225,12 @@ impl Config {
             _ => return config(error::Rule::LeffPadding),
         };
         let decision = match u8_at(bytes, 16) {
-            0 => Decision::Cells(Cells {
-                single: cell_net(bytes, NETS[0]),
-                previous: if u8_at(bytes, NETS[1] + 5) == 0 { None } else { Some(cell_net(bytes, NETS[1])) },
-            }),
+            0 => Decision::Cells(Cells { single: cell_net(bytes, NETS[0]), previous: cell_net(bytes, NETS[1]) }),
             1 => Decision::Predictors { beta: f32_at(bytes, 20) },
             _ => return config(error::Rule::Decision),
         };
         let flags = u8_at(bytes, 11);
-        if flags > 3 {
+        if flags > 7 {
             return config(error::Rule::Flags);
         }
         let this = Self {
@@ -246,6 +247,7 @@ impl Config {
             leff_padding,
             modulator: flags & 1 != 0,
             gate: flags & 2 != 0,
+            motion: flags & 4 != 0,
             decision,
         };
         match this.check() {
@@ -265,7 +267,7 @@ impl Config {
         };
         put(0, &KIND);
         put(4, &[self.space_to_depth as u8, self.levels as u8, self.window as u8, self.ffn_ratio as u8]);
-        let flags = u8::from(self.modulator) | u8::from(self.gate) << 1;
+        let flags = u8::from(self.modulator) | u8::from(self.gate) << 1 | u8::from(self.motion) << 2;
         let skip = u8::from(self.skip == Skip::Concat);
         put(8, &[skip, self.down_kernel as u8, u8::from(self.leff_padding == Padding::Reflect), flags]);
         put(12, &self.in_slope.to_le_bytes());
@@ -282,7 +284,7 @@ impl Config {
                 put(20, &beta.to_le_bytes());
             }
             Decision::Cells(cells) => {
-                for (at, net) in NETS.into_iter().zip([Some(cells.single), cells.previous]) {
+                for (at, net) in NETS.into_iter().zip([cells.single, cells.previous]) {
                     let Some(net) = net else { continue };
                     put(at, &net.threshold.to_le_bytes());
                     put(at + 4, &[net.dilate as u8, net.count as u8]);
@@ -341,6 +343,13 @@ impl Config {
             }
             k += 1;
         }
+        if self.motion {
+            // The search looks at cells in positions of half resolution.
+            let two_frames = matches!(&self.decision, Decision::Cells(Cells { previous: Some(_), .. }));
+            if !two_frames || self.cell() % 2 == 1 {
+                return config(error::Rule::Motion);
+            }
+        }
         match &self.decision {
             Decision::Predictors { beta } => {
                 if !(*beta > 0.0 && *beta < 1.0) {
@@ -356,9 +365,13 @@ impl Config {
                 }
                 Ok(())
             }
-            Decision::Cells(cells) => match (cells.single.check(self.cell()), &cells.previous) {
-                (Ok(()), Some(previous)) => previous.check(self.cell()),
-                (result, _) => result,
+            Decision::Cells(cells) => match (&cells.single, &cells.previous) {
+                (None, None) => config(error::Rule::MaskLayer),
+                (Some(net), None) | (None, Some(net)) => net.check(self.cell()),
+                (Some(single), Some(previous)) => match single.check(self.cell()) {
+                    Ok(()) => previous.check(self.cell()),
+                    Err(e) => Err(e),
+                },
             },
         }
     }
@@ -430,7 +443,8 @@ impl Config {
     /// Channels that the first convolution reads at one position.
     #[must_use]
     pub const fn in_channels(&self) -> usize {
-        self.space_to_depth.saturating_mul(self.space_to_depth).saturating_mul(3)
+        let picture = self.space_to_depth.saturating_mul(self.space_to_depth).saturating_mul(3);
+        if self.motion { picture.saturating_add(motion::WIDTH) } else { picture }
     }
 
     /// Channels of the encoder at level `l`; 0 beyond the last.
@@ -457,9 +471,12 @@ const fn missing() -> Error {
     Error::Config { what: error::Rule::Missing }
 }
 
-const fn cell_net(bytes: &[u8], at: usize) -> CellNet {
+const fn cell_net(bytes: &[u8], at: usize) -> Option<CellNet> {
     let mut layers = [MaskLayer { kernel: 0, stride: 0, dilation: 0, outputs: 0 }; MAX_MASK_LAYERS];
     let count = u8_at(bytes, at + 5) as usize;
+    if count == 0 {
+        return None;
+    }
     let mut i = 0;
     while i < MAX_MASK_LAYERS {
         let from = at + 8 + 8 * i;
@@ -473,7 +490,7 @@ const fn cell_net(bytes: &[u8], at: usize) -> CellNet {
         }
         i += 1;
     }
-    CellNet { threshold: f32_at(bytes, at), dilate: u8_at(bytes, at + 4) as usize, layers, count }
+    Some(CellNet { threshold: f32_at(bytes, at), dilate: u8_at(bytes, at + 4) as usize, layers, count })
 }
 
 /// What a divisor is made of: never 0.

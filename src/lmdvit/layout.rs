@@ -5,6 +5,7 @@
 
 use super::config::{CellNet, Config, Decision, Skip, at_least_1};
 use super::frame::side;
+use super::motion;
 use crate::error::{Arg, Error};
 use crate::nn::attention::QUERIES;
 use crate::nn::conv::{Conv, PATCHES};
@@ -104,6 +105,13 @@ impl Config {
         }
     }
 
+    /// Bytes that [`LmdVit::motion`](super::LmdVit::motion) works in, for an image of this size; half a byte a pixel and 6 KiB.
+    #[must_use]
+    pub const fn motion_bytes(&self, width: usize, height: usize) -> usize {
+        let bytes = motion::bytes(width, height);
+        if bytes > usize::MAX as u64 { usize::MAX } else { bytes as usize }
+    }
+
     /// Multiply-accumulates of a run with every window active, padding included (the last convolution leaves it out); a
     /// decision is not among them.
     ///
@@ -119,6 +127,9 @@ impl Config {
         let (first, last) = (self.level_width(0), self.width(self.stages().saturating_sub(1)));
         let s = at_least_1(self.space_to_depth);
         let mut macs = layout.positions(0) * (9 * self.in_channels() * first) as u64;
+        if self.motion {
+            macs += layout.positions(0) * (motion::CHANNELS * s * s * motion::WIDTH) as u64;
+        }
         macs += height.div_ceil(s) as u64 * width.div_ceil(s) as u64 * (9 * last * self.out_channels()) as u64;
         let mut k = 0;
         while k < self.stages() {
@@ -167,7 +178,9 @@ impl Config {
             k += 1;
         }
         if let Decision::Cells(cells) = &self.decision {
-            most = max(most, mask_scratch(&cells.single, 3));
+            if let Some(single) = &cells.single {
+                most = max(most, mask_scratch(single, 3));
+            }
             if let Some(previous) = &cells.previous {
                 most = max(most, mask_scratch(previous, 4));
             }
@@ -212,7 +225,9 @@ impl Layout {
                 cells += positions / config.tokens() as u64 + shifted;
             }
             Decision::Cells(nets) => {
-                mask = this.mask_features(&nets.single);
+                if let Some(single) = &nets.single {
+                    mask = this.mask_features(single);
+                }
                 if let Some(previous) = &nets.previous {
                     let more = this.mask_features(previous);
                     mask = if more > mask { more } else { mask };
@@ -220,6 +235,13 @@ impl Layout {
             }
         }
         net += predictor;
+        let mut scratch = config.scratch() as u64;
+        if config.motion {
+            let (rows, cols) = config.cells(width, height);
+            cells += rows as u64 * cols as u64 + motion::bytes(width, height);
+            let first = motion::scratch(config, this.padded().1 / at_least_1(config.space_to_depth));
+            scratch = if first > scratch { first } else { scratch };
+        }
         let features = if net > mask { net } else { mask };
         let most = (usize::MAX / 16) as u64;
         if features > most || cells > most {
@@ -227,7 +249,7 @@ impl Layout {
             let got = if got > usize::MAX as u64 { usize::MAX } else { got as usize };
             return Err(Error::TooLarge { what, max: usize::MAX / 16, got });
         }
-        this.sizes = Sizes { features: features as usize, scratch: config.scratch(), cells: cells as usize };
+        this.sizes = Sizes { features: features as usize, scratch: scratch as usize, cells: cells as usize };
         Ok(this)
     }
 

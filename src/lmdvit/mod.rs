@@ -38,6 +38,7 @@ mod config;
 mod frame;
 mod layout;
 mod mask_net;
+mod motion;
 mod net;
 mod predictor;
 mod tensors;
@@ -51,6 +52,7 @@ pub use config::{
 };
 pub use frame::Frame;
 pub use layout::Sizes;
+pub use motion::MAX_GROUPS;
 pub use net::{LmdVit, Policy, Stats, Workspace};
 pub use tensors::{Orientation, TensorSpec, TensorSpecs};
 pub use tile::{Tile, Tiles};

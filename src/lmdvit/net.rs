@@ -6,12 +6,13 @@ use super::config::{Config, Decision};
 use super::frame::Frame;
 use super::layout::{Grid, Layout};
 use super::mask_net;
+use super::motion::{self, Moving, Vectors};
 use super::predictor::Predictor;
 use super::watch::{Features, Watch};
 use super::weights::Weights;
 use super::window::Window;
 use crate::backend::{Auto, Dispatch, Scalar};
-use crate::error::{Arg, Error, length};
+use crate::error::{Arg, Error, Rule, length};
 use crate::math::sigmoid;
 use crate::model::Model;
 use crate::nn::conv::Conv;
@@ -27,6 +28,8 @@ const GATE_FLOOR: f32 = 0.1;
 pub struct LmdVit<'m> {
     config: Config,
     weights: Weights<'m>,
+    /// In 1/256 of a frame time.
+    shutter: u16,
 }
 
 /// Which windows run.
@@ -41,6 +44,15 @@ pub enum Policy<'a> {
     None,
     /// Those that touch one of these cells: a byte each, not 0 if active, row by row, as [`Config::cells`] counts them.
     Cells(&'a [u8]),
+    /// The same with the motion of each cell: 0 for an inactive cell, else its group, which moved by `vectors[group - 1]` since the
+    /// frame before: `[y, x]` in sixteenths of a pixel. [`LmdVit::motion`] makes both. Without [`Config::motion`] the vectors mean
+    /// nothing.
+    Groups {
+        /// Group of each cell of the image, row by row.
+        cells: &'a [u8],
+        /// Displacements of the groups; what is missing stands still.
+        vectors: &'a [[i16; 2]],
+    },
 }
 
 /// Buffers for a run, at least as long as [`Config::sizes`] says. What they hold before does not matter.
@@ -70,7 +82,7 @@ pub struct Stats {
     pub mask_macs: u64,
     /// Multiply-accumulates of the predictors.
     pub predictor_macs: u64,
-    /// Multiply-accumulates of the convolutions.
+    /// Multiply-accumulates of the convolutions, with what samples along the motion become.
     pub conv_macs: u64,
     /// Multiply-accumulates of the windows.
     pub window_macs: u64,
@@ -120,7 +132,27 @@ impl<'m> LmdVit<'m> {
     /// what the configuration asks for.
     pub fn new(model: &Model<'m>) -> Result<Self, Error> {
         let config = Config::from_bytes(model.config())?;
-        Ok(Self { config, weights: Weights::new(model, &config)? })
+        Ok(Self { config, weights: Weights::new(model, &config)?, shutter: 128 })
+    }
+
+    /// Exposure time over the time between two frames, above 0 and at most 1; 0.5 before. Only a network with [`Config::motion`]
+    /// asks.
+    ///
+    /// # Errors
+    /// `Error::Config` for another number.
+    ///
+    /// # Example
+    /// ```
+    /// # let net = scrimp::lmdvit::LmdVit::new(&scrimp::model::Model::from_bytes(scrimp::include_model!("../../tests/vectors/lmdvit/mini.scrimp"))?)?;
+    /// let net = net.with_shutter(1.0 / 60.0 * 25.0)?; // 1/60 s at 25 frames a second
+    /// assert!(net.with_shutter(1.5).is_err());
+    /// # Ok::<(), scrimp::Error>(())
+    /// ```
+    pub fn with_shutter(self, shutter: f32) -> Result<Self, Error> {
+        if !(shutter > 0.0 && shutter <= 1.0) {
+            return Err(Error::Config { what: Rule::Number });
+        }
+        Ok(Self { shutter: ((shutter * 256.0 + 0.5) as u16).max(1), ..self })
     }
 
     /// Its shape.
@@ -131,12 +163,14 @@ impl<'m> LmdVit<'m> {
 
     /// Deblurs `frame` into `out`, RGB bytes of the same size.
     ///
-    /// `previous` is the frame before; with it the two-frame mask net decides. Outside the active cells `out` is the
+    /// `previous` is the frame before; with it the two-frame mask net decides, and a network with [`Config::motion`] finds how each group
+    /// of cells moved. Outside the active cells `out` is the
     /// input, byte for byte (with [`Decision::Predictors`] only if no window was active at all).
     ///
     /// # Errors
     /// `Error::Length` that names the buffer or the map of cells; `Error::Size` for a `previous` of another size;
-    /// `Error::Missing` if there is a previous frame but no mask net for two; `Error::TooLarge` for an image whose buffers
+    /// `Error::Missing` if there is a previous frame but no mask net for two, or none and no mask net for one, or none and the network
+    /// has [`Config::motion`]; `Error::TooLarge` for an image whose buffers
     /// this machine cannot address. `out` is then untouched.
     pub fn run(
         &self,
@@ -162,7 +196,7 @@ impl<'m> LmdVit<'m> {
         out: &mut [u8],
         work: &mut Workspace<'_>,
     ) -> Result<Stats, Error> {
-        length(Arg::Output, frame.rgb().len(), out.len())?;
+        length(Arg::Output, frame.bytes(), out.len())?;
         self.run_to(backend, frame, previous, policy, Sink::U8(out), work, &mut ())
     }
 
@@ -181,7 +215,7 @@ impl<'m> LmdVit<'m> {
         work: &mut Workspace<'_>,
         watch: &mut W,
     ) -> Result<Stats, Error> {
-        length(Arg::Output, frame.rgb().len(), out.len())?;
+        length(Arg::Output, frame.bytes(), out.len())?;
         self.run_to(backend, frame, previous, policy, Sink::F32(out), work, watch)
     }
 
@@ -228,6 +262,45 @@ impl<'m> LmdVit<'m> {
         Ok(stats)
     }
 
+    /// Only finds the motion: turns a map of active cells, as [`decide`](Self::decide) writes it, into that of their groups, and writes
+    /// the groups' displacements since `previous`; what [`Policy::Groups`] takes. Returns the number of groups, at most
+    /// [`MAX_GROUPS`](super::MAX_GROUPS); cells of any beyond become inactive. `work` has at least [`Config::motion_bytes`]; a run
+    /// has room for them in its own.
+    ///
+    /// # Errors
+    /// `Error::Missing` if the network has no [`Config::motion`]; `Error::Size` for a `previous` of another size; `Error::Length` that
+    /// names the map or the buffer; `Error::TooLarge` if there are more groups than `vectors` holds: `map` is then that of the
+    /// groups.
+    pub fn motion(
+        &self,
+        frame: Frame<'_>,
+        previous: Frame<'_>,
+        map: &mut [u8],
+        vectors: &mut [[i16; 2]],
+        work: &mut [u8],
+    ) -> Result<usize, Error> {
+        if !self.config.motion {
+            return Err(Error::Missing { what: Arg::Motion });
+        }
+        same_size(&frame, &previous)?;
+        let want = self.config.motion_bytes(frame.width(), frame.height());
+        let got = work.len();
+        let Some(area) = work.get_mut(..want) else { return Err(Error::Length { what: Arg::Motion, want, got }) };
+        let (rows, cols) = self.config.cells(frame.width(), frame.height());
+        length(Arg::Cells, rows * cols, map.len())?;
+        let groups = motion::label(map, rows, cols);
+        let max = vectors.len();
+        let Some(vectors) = vectors.get_mut(..groups) else {
+            return Err(Error::TooLarge { what: Arg::Groups, max, got: groups });
+        };
+        motion::search(&self.config, &frame, &previous, map, groups, area);
+        let found = Vectors::Bytes(motion::found(&frame, area));
+        for (group, to) in (1..).zip(vectors) {
+            *to = found.get(group).map(|v| v as i16);
+        }
+        Ok(groups)
+    }
+
     /// Everything that can be wrong with a call.
     fn check(
         &self,
@@ -242,16 +315,21 @@ impl<'m> LmdVit<'m> {
         at_least(Arg::Features, sizes.features, work.features.len())?;
         at_least(Arg::Scratch, sizes.scratch, work.scratch.len())?;
         at_least(Arg::Cells, sizes.cells, work.cells.len())?;
+        let own = matches!(policy, Policy::Own);
+        if previous.is_none() && self.config.motion && !matches!(policy, Policy::None) {
+            return Err(Error::Missing { what: Arg::Previous });
+        }
+        let predictors = matches!(self.config.decision, Decision::Predictors { .. });
+        if previous.is_none() && own && !predictors && self.config.mask_net(false).is_none() {
+            return Err(Error::Missing { what: Arg::MaskNet });
+        }
         if let Some(previous) = previous {
-            let (want, got) = ([frame.width(), frame.height()], [previous.width(), previous.height()]);
-            if want != got {
-                return Err(Error::Size { what: Arg::Previous, want, got });
-            }
-            if matches!(policy, Policy::Own) && self.config.mask_net(true).is_none() {
+            same_size(frame, previous)?;
+            if own && self.config.mask_net(true).is_none() {
                 return Err(Error::Missing { what: Arg::PreviousNet });
             }
         }
-        if let Policy::Cells(map) = policy {
+        if let Policy::Cells(map) | Policy::Groups { cells: map, .. } = policy {
             let (rows, cols) = self.config.cells(frame.width(), frame.height());
             length(Arg::Cells, rows * cols, map.len())?;
         }
@@ -296,8 +374,16 @@ impl<'m> LmdVit<'m> {
         } else {
             cells::need_all(&layout, work.cells);
         }
+        let given = match policy {
+            Policy::Groups { vectors, .. } => Some(vectors),
+            _ => None,
+        };
         for k in 0..self.config.stages() {
-            stats.conv_macs += self.enter(d, &layout, k, &frame, &mut work).unwrap_or(0);
+            stats.conv_macs += match previous.as_ref().filter(|_| k == 0 && self.config.motion) {
+                Some(previous) => self.enter_moving(d, &layout, &frame, previous, given, &mut work),
+                None => self.enter(d, &layout, k, &frame, &mut work),
+            }
+            .unwrap_or(0);
             if k == 0 {
                 watch.in_proj(Features { grid: layout.grid(0), features: work.features });
             }
@@ -332,7 +418,7 @@ impl<'m> LmdVit<'m> {
             Policy::Own => self.mask(d, layout, frame, previous, work, stats, watch),
             Policy::All => level.slice_mut(work.cells).fill(ACTIVE),
             Policy::None => level.slice_mut(work.cells).fill(0),
-            Policy::Cells(map) => {
+            Policy::Cells(map) | Policy::Groups { cells: map, .. } => {
                 level.slice_mut(work.cells).fill(0);
                 let (rows, cols) = self.config.cells(frame.width(), frame.height());
                 for ((row, col), &cell) in Level::grid(rows, cols).zip(map) {
@@ -345,6 +431,17 @@ impl<'m> LmdVit<'m> {
         stats.cells = rows * cols;
         let active = |&(row, col): &(usize, usize)| level.get(work.cells, row, col) & ACTIVE != 0;
         stats.active_cells = Level::grid(rows, cols).filter(active).count();
+        if self.config.motion {
+            // Active cells by now; groups are made of them later, unless they are given.
+            if let Some((levels, labels, _)) = motion::area(layout, work.cells) {
+                for ((row, col), label) in Level::grid(rows, cols).zip(labels.iter_mut()) {
+                    *label = level.get(levels, row, col) & ACTIVE;
+                }
+                if let Policy::Groups { cells, .. } = policy {
+                    copy(cells, labels);
+                }
+            }
+        }
         if predictors && matches!(policy, Policy::Own) { Keep::Lists } else { Keep::Cells }
     }
 
@@ -375,6 +472,39 @@ impl<'m> LmdVit<'m> {
             cells::dilate(layout, work.cells);
         }
         cells::clear_padding(layout, work.cells);
+    }
+
+    /// The first convolution where it sees samples along the motion, which is found first unless it is `given`.
+    fn enter_moving<D: Dispatch>(
+        &self,
+        d: D,
+        layout: &Layout,
+        frame: &Frame<'_>,
+        previous: &Frame<'_>,
+        given: Option<&[[i16; 2]]>,
+        work: &mut Workspace<'_>,
+    ) -> Option<u64> {
+        let (rows, cols) = self.config.cells(frame.width(), frame.height());
+        let (cells, labels, area) = motion::area(layout, work.cells)?;
+        if given.is_none() {
+            let groups = motion::label(labels, rows, cols);
+            motion::search(&self.config, frame, previous, labels, groups, area);
+        }
+        let vectors = given.map_or(Vectors::Bytes(motion::found(frame, area)), Vectors::Given);
+        let moving = Moving { previous, labels, cells: (rows, cols), vectors, shutter: self.shutter.into() };
+        let to = layout.grid(0);
+        let half = (self.config.window / 2).max(1);
+        let level = Level::of(layout, 0);
+        let needed = |y: usize, x: usize| level.get(cells, y / half, x / half) & ENCODED != 0;
+        let slope = self.config.in_slope;
+        let features = &mut *work.features;
+        let convs = (self.weights.conv(self.config.motion_start()), self.weights.conv(self.config.in_start()));
+        motion::in_proj(d, layout, convs, frame, &moving, cells, work.scratch, needed, |(y, x), result| {
+            for v in result.iter_mut() {
+                *v = if *v < 0.0 { *v * slope } else { *v };
+            }
+            copy(result, to.get_mut(features, y, x));
+        })
     }
 
     /// The convolution that leads to stage `k`.
@@ -592,9 +722,13 @@ impl Sink<'_> {
     /// The output of a run that changes nothing.
     fn start(&mut self, frame: &Frame<'_>) {
         match self {
-            Self::U8(out) => copy(frame.rgb(), out),
+            Self::U8(out) => {
+                for (to, from) in out.chunks_exact_mut((frame.width() * 3).max(1)).zip(frame.rows()) {
+                    copy(from, to);
+                }
+            }
             Self::F32(out) => {
-                for (to, &from) in out.iter_mut().zip(frame.rgb()) {
+                for (to, &from) in out.iter_mut().zip(frame.rows().flatten()) {
                     *to = f32::from(from) / 255.0;
                 }
             }
@@ -620,6 +754,11 @@ impl Sink<'_> {
     }
 }
 
+fn same_size(frame: &Frame<'_>, previous: &Frame<'_>) -> Result<(), Error> {
+    let (want, got) = ([frame.width(), frame.height()], [previous.width(), previous.height()]);
+    if want == got { Ok(()) } else { Err(Error::Size { what: Arg::Previous, want, got }) }
+}
+
 /// Where the predictors' decisions start, behind the cells: a list for the plain grid, then one for the shifted.
 fn list(layout: &Layout, shifted: bool) -> usize {
     let plain = Level::of(layout, layout.config.levels - 1).end();
@@ -634,12 +773,7 @@ fn image_patch(frame: &Frame<'_>, grid: &Grid, s: usize, y: usize, x: usize, pat
             tap.fill(0.0);
             continue;
         }
-        for (i, (dy, dx)) in (0..s).flat_map(|dy| (0..s).map(move |dx| (dy, dx))).enumerate() {
-            let pixel = frame.pixel((ty - 1) * s + dy, (tx - 1) * s + dx);
-            for (to, value) in tap.iter_mut().skip(i).step_by((s * s).max(1)).zip(pixel) {
-                *to = f32::from(value) / 255.0;
-            }
-        }
+        motion::unshuffle(frame, s, ty - 1, tx - 1, tap);
     }
 }
 

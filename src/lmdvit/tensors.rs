@@ -1,9 +1,11 @@
-//! The tensors of a network in the order in which a model holds them: mask nets, first convolution, stages (each with
+//! The tensors of a network in the order in which a model holds them: mask nets, projection of the samples along the motion, first
+//! convolution, stages (each with
 //! the convolution that leads to it, its predictors, its blocks), last convolution.
 
 use core::fmt;
 
 use super::config::{CellNet, Config, Decision};
+use super::motion;
 
 /// How PyTorch's layout of a tensor becomes the device's, where outputs lie side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,7 @@ impl TensorSpec {
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Mask { previous: bool, layer: usize },
+    Motion,
     In,
     Down { level: usize },
     Up { level: usize },
@@ -64,6 +67,7 @@ impl fmt::Display for TensorSpec {
         match self.place {
             Place::Mask { previous: false, layer } => write!(f, "mask.layers.{layer}."),
             Place::Mask { previous: true, layer } => write!(f, "mask_previous.layers.{layer}."),
+            Place::Motion => f.write_str("motion_proj."),
             Place::In => f.write_str("in_proj."),
             Place::Down { level } => write!(f, "downs.{level}."),
             Place::Up { level } => write!(f, "ups.{level}."),
@@ -93,7 +97,7 @@ impl Config {
                 if previous {
                     cells.previous.as_ref()
                 } else {
-                    Some(&cells.single)
+                    cells.single.as_ref()
                 }
             }
             Decision::Predictors { .. } => None,
@@ -112,9 +116,14 @@ impl Config {
         if previous { self.mask_tensors(false) } else { 0 }
     }
 
+    /// First tensor of the projection of samples along the motion.
+    pub(super) const fn motion_start(&self) -> usize {
+        self.mask_tensors(false) + self.mask_tensors(true)
+    }
+
     /// First tensor of the first convolution.
     pub(super) const fn in_start(&self) -> usize {
-        self.mask_tensors(false) + self.mask_tensors(true)
+        self.motion_start() + if self.motion { CONV } else { 0 }
     }
 
     /// First tensor of stage `k`; of the last convolution if `k` is the number of stages.
@@ -161,6 +170,10 @@ impl Config {
             if (start..start + self.mask_tensors(previous)).contains(&index) {
                 return self.mask_tensor(previous, index - start);
             }
+        }
+        if index < self.in_start() {
+            let inputs = motion::CHANNELS * self.space_to_depth * self.space_to_depth;
+            return conv(Place::Motion, index - self.motion_start(), [1, 1, inputs, motion::WIDTH], Orientation::Conv);
         }
         if index < self.stage_start(0) {
             let shape = [3, 3, self.in_channels(), self.level_width(0)];

@@ -8,6 +8,7 @@
 use super::config::{CellNet, Config, Decision, MAX_STAGES, at_least_1};
 use super::frame::{Frame, side as check_side};
 use crate::error::{Arg, Error, length};
+use crate::nn::copy;
 
 /// The tiles of an image, row by row.
 ///
@@ -167,7 +168,9 @@ impl Config {
         }
         wrong = wrong.saturating_add(pixels); // of the last
         if let Decision::Cells(cells) = &self.decision {
-            wrong = larger(wrong, sight(&cells.single, self.cell()));
+            if let Some(single) = &cells.single {
+                wrong = larger(wrong, sight(single, self.cell()));
+            }
             if let Some(previous) = &cells.previous {
                 wrong = larger(wrong, sight(previous, self.cell()));
             }
@@ -209,11 +212,9 @@ impl Tile {
             return Err(Error::Size { what: Arg::Image, want: end, got: [frame.width(), frame.height()] });
         }
         length(Arg::Output, self.bytes(), rgb.len())?;
-        for (row, to) in rgb.chunks_exact_mut(self.width.saturating_mul(3).max(1)).enumerate() {
-            let from = byte(self.y.saturating_add(row), self.x, frame.width());
-            for (to, &from) in to.iter_mut().zip(frame.rgb().get(from..).unwrap_or(&[])) {
-                *to = from;
-            }
+        let part = frame.tile(self)?;
+        for (to, from) in rgb.chunks_exact_mut(self.width.saturating_mul(3).max(1)).zip(part.rows()) {
+            copy(from, to);
         }
         Ok(())
     }

@@ -121,6 +121,8 @@ def rounded(value):
 
 
 def modes(net):
+    if net.config.motion:
+        return {"two_frame_own": (2, "own"), "true_mask": (2, "true"), "all": (2, "all")}
     if net.config.decision == "predictors":
         return {"own": (1, "own"), "true_mask": (1, "true"), "all": (1, "all")}
     return {"single_own": (1, "own"), "two_frame_own": (2, "own"), "true_mask": (1, "true"), "all": (1, "all")}

@@ -2,6 +2,9 @@
 
     python3 export.py cells lmdvit-t16 --restorer restorer --mask mask --mask-previous mask_previous
     python3 export.py predictors lmdvit-t16-predictors --restorer predictors
+    python3 export.py motion lmdvit-t16-motion --restorer motion_large_crops --mask-of lmdvit-t16
+
+The last takes the mask net for two frames, with its threshold, from weights that were exported before.
 """
 import argparse
 from dataclasses import replace
@@ -12,7 +15,7 @@ import torch
 
 import safetensors_io
 import synth
-from model import MaskNet, dilate
+from model import Config, MaskNet, dilate
 from train_mask import logits_and_labels
 from training import load
 
@@ -39,11 +42,12 @@ def choose(logits, labels, recall):
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("decision", choices=("cells", "predictors"))
+    arguments.add_argument("decision", choices=("cells", "predictors", "motion"))
     arguments.add_argument("name")
     arguments.add_argument("--restorer", required=True)
     arguments.add_argument("--mask")
     arguments.add_argument("--mask-previous")
+    arguments.add_argument("--mask-of")
     arguments = arguments.parse_args()
 
     run = load(arguments.restorer)
@@ -58,6 +62,14 @@ def main():
             tensors.update({f"{prefix}.{k}": v for k, v in part["weights"].items()})
             config = (replace(config, layers=part["config"], threshold=threshold, dilate=by) if frames == 1 else
                       replace(config, layers_previous=part["config"], threshold_previous=threshold, dilate_previous=by))
+    if arguments.decision == "motion":
+        other = WEIGHTS / arguments.mask_of
+        shipped = Config.read(other.with_suffix(".toml"))
+        config = replace(config, layers_previous=shipped.layers_previous,
+                         threshold_previous=shipped.threshold_previous, dilate_previous=shipped.dilate_previous)
+        found, _ = safetensors_io.read(other.with_suffix(".safetensors"))
+        tensors.update({name: torch.from_numpy(value.copy()) for name, value in found.items()
+                        if name.startswith("mask_previous.")})
     tensors.update(run["weights"])
     WEIGHTS.mkdir(exist_ok=True)
     config.write(WEIGHTS / f"{arguments.name}.toml", arguments.name)

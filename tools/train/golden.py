@@ -4,6 +4,7 @@
 
 A file holds the weights as `net/...` and per case, channels last,
     image, previous        u8 [H, W, 3]; `previous` only in two-frame cases
+    vectors                i32 [groups, 2], only of a network with motion: displacements in sixteenths of a pixel
     given_cells            u8 cell map; only where the policy is "cells"
     cell_logits, cells     f32 and u8, of the padded picture
     in_proj, stage{k}.block{b}                  f32 [h, w, C]
@@ -40,6 +41,9 @@ MINI = Config(space_to_depth=1, widths=[3], depths=[2], heads=[1], window=4, ffn
 MINI_PREDICTORS = Config(space_to_depth=1, widths=[4], depths=[1], heads=[2], window=4, ffn_ratio=1, in_slope=0.01,
                          leff_padding="reflect", gate=True, decision="predictors")
 
+MOTION = Config(widths=[8, 16], depths=[2, 1, 2], heads=[1, 2, 1], motion=True,
+                layers_previous=[[4, 4, 1, 8], [3, 2, 1, 12], [1, 1, 1, 1]])
+
 FULL_CASES = 2  # the first cases of a file carry every intermediate, the others decisions and outputs
 
 # name -> network and its cases (height, width, frames, policy)
@@ -48,6 +52,7 @@ NETS = {
     "cells": (CELLS, [(32, 32, 2, "own"), (64, 96, 1, "own"), (32, 32, 1, "own"), (64, 96, 2, "own"),
                       (64, 96, 1, "cells")]),
     "odd": (ODD, [(20, 28, 1, "own"), (33, 50, 1, "own")]),
+    "motion": (MOTION, [(64, 96, 2, "own"), (52, 75, 2, "own"), (96, 64, 2, "cells")]),
     "mini": (MINI, [(16, 16, 1, "own")]),
     "mini_predictors": (MINI_PREDICTORS, [(16, 16, 1, "own")]),
 }
@@ -58,6 +63,16 @@ def random_picture(rng, height, width):
     smooth = [gaussian_filter(rng.standard_normal((height, width, 3)), (s, s, 0), mode="wrap") for s in (6, 1.5)]
     mixed = sum(0.2 * part / part.std() for part in smooth) + 0.03 * rng.standard_normal((height, width, 3))
     return np.clip((mixed + 0.5) * 255, 0, 255).astype(np.uint8)
+
+
+def moved(rng, picture):
+    """The frame before: two pieces of the picture stood elsewhere, and its noise is new."""
+    before = picture.astype(np.int32) + rng.integers(-2, 3, picture.shape)
+    height, width = picture.shape[:2]
+    for top, left, dy, dx in ((8, 10, 5, -7), (height // 2, width // 2, -3, 6)):
+        h, w = height // 4, width // 4
+        before[top + dy:top + dy + h, left + dx:left + dx + w] = picture[top:top + h, left:left + w]
+    return np.clip(before, 0, 255).astype(np.uint8)
 
 
 def randomise(net, generator):
@@ -110,7 +125,8 @@ def set_thresholds(net, cases, pictures, previous):
                 net(to_tensor(picture), to_tensor(before) if frames == 2 else None, trace=trace)
                 found.append(trace["cell_logits"].flatten())
         return torch.cat(found)
-    net.config.threshold = round(float(logits(1).quantile(0.6)), 2)
+    if net.config.layers:
+        net.config.threshold = round(float(logits(1).quantile(0.6)), 2)
     if net.config.layers_previous:
         net.config.threshold_previous = round(float(logits(2).quantile(0.8)), 2)
 
@@ -140,11 +156,13 @@ def case_tensors(net, case, picture, before, given, full):
         tensors["given_cells"] = given
     for name, value in trace.items():
         value = value[0].numpy()
-        if name == "cells" or name.endswith("windows"):
+        if name == "vectors":
+            tensors[name] = value[1:]
+        elif name == "cells" or name.endswith("windows"):
             tensors[name] = value.astype(np.uint8)
         elif name == "cell_logits" or (full and "window_logits" not in name):
             tensors[name] = value
-    tensors["output_all"] = net(image, policy="all")[0].permute(1, 2, 0).numpy()
+    tensors["output_all"] = net(image, previous if net.config.motion else None, "all")[0].permute(1, 2, 0).numpy()
     return tensors, margin(net.config, trace, frames)
 
 
@@ -159,7 +177,7 @@ def attempt(config, cases, seed):
         before = picture.copy()
         h, w = picture.shape[0] // 2, picture.shape[1] // 2
         before[:h, :w] = random_picture(rng, h, w)
-        previous.append(before)
+        previous.append(moved(rng, picture) if config.motion else before)
     if config.decision == "cells":
         set_thresholds(net, cases, pictures, previous)
     else:

@@ -5,6 +5,9 @@ PSNR inside the blur = -10 log10 of the mean squared error over the mask's pixel
 import numpy as np
 import torch
 
+import motion
+from model import MOTION_WIDTH
+
 
 def to_u8(picture):
     """f32 [B, 3, H, W] -> u8 [B, H, W, 3]: clamp, round half up."""
@@ -44,7 +47,8 @@ def conv_macs(config):
     """In-proj, out-proj, down and up convolutions per image pixel; they run densely."""
     s2, w, last = config.space_to_depth ** 2, config.widths, 2 * config.levels - 2
     outputs = (4 if config.gate else 3) * s2
-    total = 27 * s2 * w[0] + 9 * config.stage_width(last) * outputs
+    inputs = 3 * s2 + config.motion * MOTION_WIDTH
+    total = 9 * inputs * w[0] + config.motion * motion.CHANNELS * s2 * MOTION_WIDTH + 9 * config.stage_width(last) * outputs
     for l in range(config.levels - 1):
         total += config.down_kernel ** 2 * w[l] * w[l + 1] / 4 ** (l + 1)
         total += config.stage_width(last - l - 1) * w[l] / 4 ** l

@@ -16,6 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import motion
+
+MOTION_WIDTH = 32  # channels that samples along the motion become
 ATTENTION_MASK = -100.0
 GATE_FLOOR = 0.1
 
@@ -35,6 +38,7 @@ class Config:
     leff_padding: str = "zero"
     modulator: bool = False
     gate: bool = False
+    motion: bool = False
     decision: str = "cells"
     # [cells]
     threshold: float = 0.0
@@ -57,12 +61,12 @@ class Config:
             text = str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else value
             return f"{key} = {text}"
         network = ["space_to_depth", "widths", "depths", "heads", "window", "ffn_ratio", "skip", "down_kernel",
-                   "in_slope", "leff_padding", "modulator", "gate", "decision"]
+                   "in_slope", "leff_padding", "modulator", "gate", "motion", "decision"]
         lines = ['kind = "lmdvit"', f'name = "{name}"', "", "[network]", *map(line, network), ""]
         if self.decision == "cells":
-            cells = ["threshold", "dilate", "layers"]
-            if self.layers_previous:
-                cells = ["threshold", "dilate", "threshold_previous", "dilate_previous", "layers", "layers_previous"]
+            cells = ["threshold", "dilate"] * bool(self.layers)
+            cells += ["threshold_previous", "dilate_previous"] * bool(self.layers_previous)
+            cells += ["layers"] * bool(self.layers) + ["layers_previous"] * bool(self.layers_previous)
             lines += ["[cells]", *map(line, cells)]
         else:
             lines += ["[predictors]", line("beta")]
@@ -293,7 +297,9 @@ class LmdVit(nn.Module):
             self.mask = MaskNet(3, config.layers)
         if config.decision == "cells" and config.layers_previous:
             self.mask_previous = MaskNet(4, config.layers_previous)
-        self.in_proj = nn.Conv2d(3 * s * s, w[0], 3, 1, 1)
+        if config.motion:
+            self.motion_proj = nn.Conv2d(motion.CHANNELS * s * s, MOTION_WIDTH, 1)
+        self.in_proj = nn.Conv2d(3 * s * s + config.motion * MOTION_WIDTH, w[0], 3, 1, 1)
         self.stages = nn.ModuleList(Stage(config, k) for k in range(last + 1))
         k, pad = (2, 0) if config.down_kernel == 2 else (4, 1)
         self.downs = nn.ModuleList(nn.Conv2d(w[l], w[l + 1], k, 2, pad) for l in range(config.levels - 1))
@@ -313,14 +319,18 @@ class LmdVit(nn.Module):
                 nn.init.zeros_(parameter)
         nn.init.zeros_(self.out_proj.weight)
 
-    def restore(self, x, decide, training=False, trace=None):
+    def restore(self, x, decide, training=False, trace=None, samples=None):
         """x [B, 3, H, W], padded -> residual of the same shape; `decide(stage, block, features)` gives the windows.
 
-        `trace` collects every intermediate by name.
+        `samples` along the motion where the network takes them: `motion.samples`. `trace` collects every intermediate by name.
         """
         config = self.config
         note = trace.__setitem__ if trace is not None else lambda name, value: None
-        x = self.in_proj(F.pixel_unshuffle(x, config.space_to_depth))
+        x = F.pixel_unshuffle(x, config.space_to_depth)
+        if config.motion:
+            moved = F.gelu(self.motion_proj(F.pixel_unshuffle(samples, config.space_to_depth)))
+            x = torch.cat([moved, x], 1)
+        x = self.in_proj(x)
         x = F.leaky_relu(x, config.in_slope).permute(0, 2, 3, 1)
         note("in_proj", x)
         skips = []
@@ -362,11 +372,11 @@ class LmdVit(nn.Module):
         active = (logits > threshold).float() * inside
         return dilate(active, config.dilate_previous if two_frames else config.dilate) * inside
 
-    def restore_cells(self, x, cells, training=False, trace=None):
+    def restore_cells(self, x, cells, training=False, trace=None, samples=None):
         """x + residual inside the active cells; cells [B, H/cell, W/cell]."""
         def decide(stage, block, features):
             return cells_to_windows(cells, self.config.level(stage), block % 2 == 1)
-        residual = self.restore(x, decide, training, trace)
+        residual = self.restore(x, decide, training, trace, samples)
         upsampled = cells.repeat_interleave(self.config.cell, 1).repeat_interleave(self.config.cell, 2)
         return x + residual * upsampled[:, None]
 
@@ -398,8 +408,11 @@ class LmdVit(nn.Module):
     # ---- inference
 
     @torch.no_grad()
-    def forward(self, image, previous=None, policy="own", trace=None):
-        """Deblur image [B, 3, H, W] in [0, 1]; `policy` is "own", "all", "none" or cells [B, h, w], padded."""
+    def forward(self, image, previous=None, policy="own", trace=None, shutter=0.5):
+        """Deblur image [B, 3, H, W] in [0, 1]; `policy` is "own", "all", "none" or cells [B, h, w], padded.
+
+        `shutter` is exposure over frame time; only a network with motion asks, for a batch of one and `previous`.
+        """
         config = self.config
         height, width = image.shape[2:]
         bottom, right = -height % config.multiple, -width % config.multiple
@@ -424,7 +437,13 @@ class LmdVit(nn.Module):
         if not cells.any():
             return image
         if config.decision == "cells":
-            return self.restore_cells(x, cells, trace=trace)[..., :height, :width]
+            samples = None
+            if config.motion:
+                pictures = [torch.round(p[0] * 255).byte().permute(1, 2, 0).numpy() for p in (image, previous)]
+                labels, vectors = motion.estimate(*pictures, cells[0].numpy())
+                trace["vectors"] = torch.from_numpy(vectors)[None]
+                samples = motion.samples(*pictures, labels, vectors, round(256 * shutter))
+            return self.restore_cells(x, cells, trace=trace, samples=samples)[..., :height, :width]
         def decide(stage, block, features):
             return cells_to_windows(cells, config.level(stage), block % 2 == 1)
         return (x + self.restore(x, decide, trace=trace))[..., :height, :width]

@@ -41,6 +41,12 @@ PERMISSIVE = {
         "text/scenetext_segmented_word03.jpg")],
 }
 
+# CC0 (wesaturate) and BSD-3-Clause (flower): only the sets of the motion nets have them
+JXL = "libjxl-testdata/usr/share/libjxl-testdata"
+MORE = [f"{JXL}/{n}" for n in (
+    "external/wesaturate/500px/cvo9xd_keong_macan_srgb8.png", "external/wesaturate/500px/tmshre_riaphotographs_srgb8.png",
+    "external/wesaturate/500px/u76c0g_bliznaca_srgb8.png", "jxl/flower/flower.png")]
+
 # held out for the demonstration pictures: CC0 (seeding, coffee), public domain (rocket), no known restrictions (coins)
 DEMO = [f"{LOMIRI16}/seeding_by_Clements_Engelhardt.jpg", f"{SKIMAGE}/coffee.png", f"{SKIMAGE}/rocket.jpg",
         f"{SKIMAGE}/coins.png"]
@@ -133,6 +139,17 @@ def load_cutouts(split):
         image = Image.open(path)
         if image.mode == "RGBA" and is_photo_cutout(np.asarray(image)):
             found.append(np.asarray(image))
+    return found
+
+
+def load_renders():
+    """Rendered things with real alpha (MIT), u8 RGBA arrays, in a fixed order."""
+    found = []
+    for path in sorted((DATA / "@lobehub/fluent-emoji-3d").rglob("*.webp")):
+        image = Image.open(path).convert("RGBA")
+        rgba = np.asarray(image)
+        if is_photo_cutout(rgba):
+            found.append(rgba)
     return found
 
 

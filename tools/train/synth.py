@@ -11,6 +11,7 @@ alphas over the exposure (background uncovered meanwhile included).
 """
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import scipy.fft
@@ -131,10 +132,13 @@ def place(layer, patch, y, x):
         layer[top:bottom, left:right] = patch[top - y:bottom - y, left - x:right - x]
 
 
-def expose(background, mover, position, length, angle, bend):
-    """Pictures in linear light (blurred, sharp, previous) and the blur mask of one object over a background."""
+def expose(background, mover, position, length, angle, bend, frame_time=2.0):
+    """Pictures in linear light (blurred, sharp, previous) and the blur mask of one object over a background.
+
+    `frame_time` is the time from one frame to the next in exposures.
+    """
     h, w = background.shape[:2]
-    margin = int(2.6 * length) + 4  # farther than the object travels, so that nothing wraps into the picture
+    margin = int((frame_time + 0.6) * length) + 4  # farther than the object travels, so that nothing wraps into view
     n = scipy.fft.next_fast_len(max(h, w) + 2 * margin, real=True)
     layer = np.zeros((n, n, 4), np.float32)
     colour, alpha = mover
@@ -146,9 +150,15 @@ def expose(background, mover, position, length, angle, bend):
         return shown[..., :3] + background * (1 - shown[..., 3:])
 
     now, steps = path_kernel(length, angle, bend, 0.0, n)
-    before, _ = path_kernel(length, angle, bend, -2.0, n)
+    before, _ = path_kernel(length, angle, bend, -frame_time, n)
     swept = convolve((layer[..., 3:] > 0.05).astype(np.float32), now)[window][..., 0] > 0.25 / steps
     return over(convolve(layer, now)), over(layer), over(convolve(layer, before)), swept
+
+
+def velocity(length, angle, bend, frame_time):
+    """Displacement (y, x) of the middle of the exposure since the frame before."""
+    along, across = length * frame_time, -length * bend * frame_time ** 2
+    return (along * np.sin(angle) + across * np.cos(angle), along * np.cos(angle) - across * np.sin(angle))
 
 
 def to_u8(rng, linear, sigma):
@@ -169,21 +179,33 @@ def finish(rng, blurred, sharp, previous, mask):
 
 def training_sample(rng, backgrounds, cutouts, size):
     """A varied sample: any share of blur, sometimes two movers, still objects and defocus as hard negatives."""
+    return moving_sample(rng, backgrounds, partial(blob_or_cutout, backgrounds, cutouts), size)[:4]
+
+
+def blob_or_cutout(backgrounds, cutouts, rng, extent):
+    if cutouts and rng.random() < 0.7:
+        return cutout_object(rng, cutouts, extent)
+    return blob_object(rng, backgrounds, extent)
+
+
+def moving_sample(rng, backgrounds, object_of, size, still_share=STILL, any_shutter=False):
+    """[blurred, sharp, previous, mask] and what the motion nets learn from: the mover that a pixel belongs to (1 or 2, 0
+    none), the movers' displacements since the frame before, [2, 2], and the shutter (exposure over frame time).
+    """
     photo = backgrounds[rng.integers(len(backgrounds))]
     background = turn(rng, crop_photo(rng, photo, size, size, rng.uniform(0.5, 2.5)))
     background = np.clip(background * np.exp(rng.normal(0, 0.25)), 0, 1)
     if rng.random() < 0.2:
         background = gaussian_filter(background, (*[rng.uniform(0.5, 3.0)] * 2, 0))
-    still = rng.random() < STILL
+    still = rng.random() < still_share
+    frame_time = rng.uniform(1.1, 2.4) if any_shutter and rng.random() < 0.5 else 2.0
     blurred = sharp = previous = background
     mask = np.zeros((size, size), bool)
+    owner, moved = np.zeros((size, size), np.uint8), np.zeros((2, 2), np.float32)
     objects = 1 + (rng.random() < 0.2) if not still else rng.integers(0, 3)
-    for _ in range(objects):
+    for i in range(objects):
         extent = int(size * rng.uniform(0.2, 0.9))
-        if cutouts and rng.random() < 0.7:
-            mover = cutout_object(rng, cutouts, extent)
-        else:
-            mover = blob_object(rng, backgrounds, extent)
+        mover = object_of(rng, extent)
         if rng.random() < 0.1:
             softness = rng.uniform(0.5, 2.0)
             mover = gaussian_filter(mover[0], (softness, softness, 0)), gaussian_filter(mover[1], softness)
@@ -191,11 +213,14 @@ def training_sample(rng, backgrounds, cutouts, size):
         stands = still or rng.random() < 0.1
         length = 0.0 if stands else rng.uniform(3, 18)
         motion = (length, rng.uniform(0, 2 * np.pi), rng.uniform(-0.15, 0.15))
-        blurred, _, _, swept = expose(blurred, mover, position, *motion)
-        _, sharp, _, _ = expose(sharp, mover, position, *motion)
-        _, _, previous, _ = expose(previous, mover, position, *motion)
+        blurred, _, _, swept = expose(blurred, mover, position, *motion, frame_time)
+        _, sharp, _, _ = expose(sharp, mover, position, *motion, frame_time)
+        _, _, previous, _ = expose(previous, mover, position, *motion, frame_time)
         mask = (mask | swept) if not stands else (mask & ~swept)
-    return finish(rng, blurred, sharp, previous, mask)
+        if not stands:
+            owner[swept] = i + 1
+            moved[i] = velocity(*motion, frame_time)
+    return *finish(rng, blurred, sharp, previous, mask), owner * mask, moved, np.float32(1 / frame_time)
 
 
 def scored_sample(rng, background, cutouts, size):
@@ -238,12 +263,50 @@ def training_set(split, seed, count, size=128):
     return [np.stack(part) for part in zip(*samples)]
 
 
+def motion_set(seed, count, rich, size=128):
+    """A training set of the motion nets; `rich`: rendered cut-outs with real alpha among the movers, more photos."""
+    rng = np.random.default_rng(seed)
+    names = photos.photo_names("permissive") + (photos.MORE if rich else [])
+    backgrounds = [photos.load_photo(n) for n in names]
+    renders = photos.load_renders() if rich else []
+    object_of = partial(rich_object, backgrounds, renders)
+    samples = []
+    started = time.time()
+    for i in range(count):
+        samples.append(moving_sample(rng, backgrounds, object_of, size, 0.05, True))
+        if (i + 1) % 1000 == 0:
+            print(f"motion: {i + 1} of {count} samples, {time.time() - started:.0f} s", flush=True)
+    return [np.stack(part) for part in zip(*samples)]
+
+
+def rich_object(backgrounds, renders, rng, size):
+    """A silhouette, or (60 %) a rendered cut-out, 40 % of these filled with a piece of photo times their shading."""
+    if not renders or rng.random() < 0.4:
+        return blob_object(rng, backgrounds, size)
+    colour, alpha = cutout_object(rng, renders, size)
+    colour, alpha = np.dstack([colour, alpha])[..., :3], alpha
+    if rng.random() < 0.5:  # any orientation
+        k = rng.integers(0, 4)
+        colour, alpha = np.rot90(colour, k).copy(), np.rot90(alpha, k).copy()
+    if rng.random() < 0.4:
+        h, w = alpha.shape
+        photo = backgrounds[rng.integers(len(backgrounds))]
+        fill = turn(rng, crop_photo(rng, photo, max(h, w), max(h, w), rng.uniform(1, 4)))[:h, :w]
+        light = colour.mean(-1) / np.maximum(alpha, 1e-3)
+        shading = np.clip(light / max(float(light[alpha > 0.5].mean()) if (alpha > 0.5).any() else 1.0, 1e-3), 0.3, 2)
+        colour = np.clip(fill * shading[..., None], 0, 1) * alpha[..., None]
+    colour = np.clip(colour * np.exp(rng.normal(0, 0.3) + rng.normal(0, 0.15, 3)), 0, alpha[..., None])
+    return colour.astype(np.float32), alpha.astype(np.float32)
+
+
 FIELDS = ("blurred", "sharp", "previous", "mask", "length")
+MOTION_FIELDS = ("blurred", "sharp", "previous", "mask", "owner", "velocity", "shutter")
 
 
 def save(name, arrays):
     SETS.mkdir(parents=True, exist_ok=True)
-    np.savez(SETS / f"{name}.npz", **dict(zip(FIELDS, arrays)))
+    fields = MOTION_FIELDS if len(arrays) == len(MOTION_FIELDS) else FIELDS
+    np.savez(SETS / f"{name}.npz", **dict(zip(fields, arrays)))
 
 
 def load(name):
@@ -258,6 +321,8 @@ RECIPES = {
     "permissive-2": lambda: training_set("permissive", 5, 10000),
     "permissive-3": lambda: training_set("permissive", 6, 10000),
     "wide": lambda: training_set("wide", 4, 10000),
+    "motion": lambda: motion_set(11, 12000, rich=False),
+    "motion-rich": lambda: motion_set(12, 5000, rich=True),
 }
 
 if __name__ == "__main__":

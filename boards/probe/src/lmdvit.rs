@@ -35,6 +35,7 @@ fn config_calls(config: &Config) {
     black_box(Config::reach(config));
     black_box((Config::in_channels(config), Config::out_channels(config), Config::cells(config, k, k)));
     let _ = black_box(Config::all_macs(config, k, k));
+    black_box(Config::motion_bytes(config, k, k));
     if let Ok(sizes) = Config::sizes(config, k, k) {
         black_box(Sizes::bytes(&black_box(sizes)));
     }
@@ -56,6 +57,7 @@ fn tile_calls() -> Result<(), Error> {
     if let Some(tile) = Tiles::next(&mut tiles) {
         // Its fields are public, so they may hold anything.
         let tile = black_box(tile);
+        let _ = black_box(Frame::tile(&frame, &tile));
         let _ = black_box(Tile::read(&tile, &frame, slice_mut(&mut out)));
         let _ = black_box(Tile::write(&tile, rgb, slice_mut(&mut out), width));
     }
@@ -96,7 +98,11 @@ fn frame() -> Result<Frame<'static>, Error> {
 }
 
 fn policy() -> Policy<'static> {
-    black_box(Policy::Cells(slice(&[1; 4])))
+    if any(true) {
+        Policy::Groups { cells: slice(&[1; 4]), vectors: slice(&[[300, -400]; 2]) }
+    } else {
+        black_box(Policy::Cells(slice(&[1; 4])))
+    }
 }
 
 fn net_calls() -> Result<(), Error> {
@@ -108,6 +114,9 @@ fn net_calls() -> Result<(), Error> {
     Stats::add(&mut sum, &stats);
     black_box(Stats::macs(&sum));
     let _ = black_box(LmdVit::decide(&net, frame, black_box(Some(frame)), out, &mut work));
+    let (mut vectors, mut area) = ([[0; 2]; 2], [0; 48]);
+    let _ = black_box(LmdVit::motion(&net, frame, frame, out, slice_mut(&mut vectors), slice_mut(&mut area)));
+    let _ = black_box(LmdVit::with_shutter(net, any(0.25)));
     Ok(())
 }
 

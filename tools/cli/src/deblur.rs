@@ -5,19 +5,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use image::{GrayImage, Luma, RgbImage};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
-use scrimp::lmdvit::{Config, Decision, Frame, LmdVit, Policy, Stats, Tile, Tiles, Workspace};
+use scrimp::lmdvit::{Config, Decision, Frame, LmdVit, MAX_GROUPS, Policy, Stats, Tile, Tiles, Workspace};
 
 use crate::blob::Bytes;
 use crate::output;
 use crate::picture::{self, Picture};
+use crate::video;
 
-/// The model that comes with the tool.
+/// The model that comes with the tool for a photo alone.
 pub const MODEL: &[u8] = include_bytes!("../../../examples/data/lmdvit-t16.scrimp");
+/// And for a photo and the frame before it.
+pub const MOTION_MODEL: &[u8] = include_bytes!("../../../examples/data/lmdvit-t16-motion.scrimp");
 
 /// Longest side of what is run at once, in pixels; [`Cut`] may need more. A thread needs about 40 bytes a pixel of it.
 const TILE: usize = 1600;
@@ -27,10 +30,13 @@ const WORK: usize = 11;
 /// The command's arguments.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// The blurred photo, PNG or JPEG
-    input: PathBuf,
-    /// Where the result goes, PNG or JPEG; may be the photo itself
-    output: PathBuf,
+    /// The blurred photo and where the result goes, PNG or JPEG, may be the same; with --out-dir the frames of a film, or a folder
+    /// of them
+    #[arg(required = true, value_name = "INPUT OUTPUT | FRAMES")]
+    files: Vec<PathBuf>,
+    /// Deblur a film: each frame with the one before it, into files of the same names there
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["previous", "policy", "mask_out"])]
+    out_dir: Option<PathBuf>,
     /// The frame before it: finds what moves much better than one photo alone
     #[arg(long, value_name = "FRAME")]
     previous: Option<PathBuf>,
@@ -40,7 +46,10 @@ pub struct Options {
     /// Also write the active cells, white on black
     #[arg(long, value_name = "FILE.png")]
     mask_out: Option<PathBuf>,
-    /// Another model than the one that comes with this tool
+    /// Exposure time over the time between frames, above 0 and at most 1
+    #[arg(long, value_name = "SHARE")]
+    shutter: Option<f32>,
+    /// Another model than those that come with this tool
     #[arg(long, value_name = "FILE.scrimp")]
     model: Option<PathBuf>,
 }
@@ -50,25 +59,41 @@ pub struct Options {
 /// # Errors
 /// For whatever is wrong with a file; nothing is written then.
 pub fn run(options: &Options) -> Result<()> {
-    let format = picture::format(&options.output)?;
+    let [input, output] = match (&options.out_dir, options.files.as_slice()) {
+        (None, [input, output]) => [input, output],
+        (None, files) => {
+            bail!(
+                "a photo and its result are 2 files, {} given; for a film add --out-dir: see scrimp deblur --help",
+                files.len()
+            )
+        }
+        (Some(out_dir), frames) => return film(options, frames, out_dir),
+    };
+    let format = picture::format(output)?;
     let mask_format = options.mask_out.as_deref().map(picture::format).transpose()?;
-    let mut outputs = vec![options.output.as_path()];
+    let mut outputs = vec![output.as_path()];
     let mut inputs = vec![options.policy.as_path()];
     inputs.extend([&options.previous, &options.model].into_iter().flatten().map(PathBuf::as_path));
     output::check(&outputs, &inputs)?;
     if let Some(mask) = &options.mask_out {
         outputs.push(mask);
-        inputs.push(&options.input);
-        output::check(&[mask], &[&inputs[..], &[&options.output]].concat())?;
+        inputs.push(input);
+        output::check(&[mask], &[&inputs[..], &[output.as_path()]].concat())?;
     }
 
     let bytes = match &options.model {
         Some(path) => Bytes::open(path)?,
+        None if options.previous.is_some() => Bytes::new(MOTION_MODEL),
         None => Bytes::new(MODEL),
     };
     let name = options.model.as_deref().unwrap_or(Path::new("the built-in model")).display();
     let model = bytes.model().with_context(|| format!("{name}"))?;
     let net = LmdVit::new(&model).with_context(|| format!("{name}"))?;
+    ensure!(
+        options.previous.is_some() || !net.config().motion,
+        "{name}: it follows the motion since the frame before, so --previous is needed"
+    );
+    let net = with_shutter(net, options, &name.to_string())?;
     let (cells, two_frames) = match &net.config().decision {
         Decision::Cells(cells) => (true, cells.previous.is_some()),
         Decision::Predictors { .. } => (false, false),
@@ -82,7 +107,7 @@ pub fn run(options: &Options) -> Result<()> {
         "{name}: --mask-out needs a model that decides on cells, not predictors"
     );
 
-    let photo = Picture::open(&options.input)?;
+    let photo = Picture::open(input)?;
     let size = photo.rgb.dimensions();
     let previous = match &options.previous {
         None => None,
@@ -109,7 +134,7 @@ pub fn run(options: &Options) -> Result<()> {
     let time = start.elapsed();
 
     let out = Picture { rgb: result.rgb, ..photo };
-    let mut files = vec![out.encode(&options.output)?];
+    let mut files = vec![out.encode(output)?];
     if let Some(format) = mask_format {
         files.push(picture::encode(&result.mask.into(), format, None)?);
     }
@@ -117,10 +142,10 @@ pub fn run(options: &Options) -> Result<()> {
     output::write(&files)?;
 
     for note in &out.notes {
-        output::note(&format!("{}: {note}", options.input.display()));
+        output::note(&format!("{}: {note}", input.display()));
     }
     for lost in out.lost_in(format) {
-        output::note(&format!("{}: {lost}", options.output.display()));
+        output::note(&format!("{}: {lost}", output.display()));
     }
     let s = &result.stats;
     let percent = |part: usize, whole: usize| 100.0 * part as f64 / whole.max(1) as f64;
@@ -136,7 +161,24 @@ pub fn run(options: &Options) -> Result<()> {
     ))
 }
 
-fn same_size(path: &Path, got: (u32, u32), want: (u32, u32)) -> Result<()> {
+/// The network with the shutter that was asked for.
+fn with_shutter<'m>(net: LmdVit<'m>, options: &Options, name: &str) -> Result<LmdVit<'m>> {
+    let Some(shutter) = options.shutter else { return Ok(net) };
+    ensure!(net.config().motion, "{name}: --shutter needs a model that follows the motion, and --previous");
+    net.with_shutter(shutter).with_context(|| format!("--shutter is {shutter}; it is above 0 and at most 1"))
+}
+
+fn film(options: &Options, frames: &[PathBuf], out_dir: &Path) -> Result<()> {
+    let bytes = options.model.as_ref().map_or_else(|| Ok(Bytes::new(MOTION_MODEL)), |path| Bytes::open(path))?;
+    let name = options.model.as_deref().unwrap_or(Path::new("the built-in model")).display().to_string();
+    let model = bytes.model().with_context(|| name.clone())?;
+    let net = LmdVit::new(&model).with_context(|| name.clone())?;
+    let two_frames = matches!(&net.config().decision, Decision::Cells(cells) if cells.previous.is_some());
+    ensure!(two_frames, "{name}: a film needs a model with a mask net for two frames");
+    video::run(&with_shutter(net, options, &name)?, frames, out_dir)
+}
+
+pub(crate) fn same_size(path: &Path, got: (u32, u32), want: (u32, u32)) -> Result<()> {
     ensure!(
         got == want,
         "{} is {} x {} pixels, but the photo is {} x {}",
@@ -231,11 +273,17 @@ pub fn deblur_in(
         Choice::Mask(mask) => marked(config, mask),
     };
 
+    let (cells, vectors) = match &previous {
+        Some(previous) if config.motion => groups(net, &frame, previous, cells)?,
+        _ => (cells, Vec::new()),
+    };
+
     // The sink is locked only while a tile is copied into it.
     let sum = Mutex::new((photo.as_raw().clone(), Stats::default()));
     tiles.par_iter().try_for_each(|tile| {
         let here = cells_of(config, &cells, cols, tile);
         let policy = match choice {
+            _ if config.motion => Policy::Groups { cells: &here, vectors: &vectors },
             Choice::Own if !decides => Policy::Own,
             Choice::All => Policy::All,
             Choice::None => Policy::None,
@@ -307,25 +355,18 @@ impl Cut {
     }
 }
 
-/// A tile's pixels, and of the frame before.
-struct Cropped {
-    rgb: Vec<u8>,
-    before: Option<Vec<u8>>,
-}
-
-impl Cropped {
-    fn new(frame: &Frame<'_>, previous: Option<&Frame<'_>>, tile: &Tile) -> Result<Self> {
-        let read = |frame: &Frame<'_>| {
-            let mut rgb = vec![0; 3 * tile.width * tile.height];
-            tile.read(frame, &mut rgb).map(|()| rgb)
-        };
-        Ok(Self { rgb: read(frame)?, before: previous.map(read).transpose()? })
-    }
-
-    fn frames(&self, tile: &Tile) -> Result<(Frame<'_>, Option<Frame<'_>>)> {
-        let before = self.before.as_ref().map(|before| Frame::new(before, tile.width, tile.height)).transpose()?;
-        Ok((Frame::new(&self.rgb, tile.width, tile.height)?, before))
-    }
+/// How the groups of active cells moved, for the whole picture at once.
+fn groups(
+    net: &LmdVit<'_>,
+    frame: &Frame<'_>,
+    previous: &Frame<'_>,
+    mut cells: Vec<u8>,
+) -> Result<(Vec<u8>, Vec<[i16; 2]>)> {
+    let mut vectors = vec![[0; 2]; MAX_GROUPS];
+    let mut work = vec![0; net.config().motion_bytes(frame.width(), frame.height())];
+    let count = net.motion(*frame, *previous, &mut cells, &mut vectors, &mut work)?;
+    vectors.truncate(count);
+    Ok((cells, vectors))
 }
 
 /// Buffers for a tile.
@@ -353,12 +394,11 @@ fn decide_tile(
     previous: Option<&Frame<'_>>,
     tile: &Tile,
 ) -> Result<(Vec<u8>, Stats)> {
-    let cropped = Cropped::new(frame, previous, tile)?;
-    let (frame, previous) = cropped.frames(tile)?;
+    let previous = previous.map(|previous| previous.tile(tile)).transpose()?;
     let (rows, cols) = net.config().cells(tile.width, tile.height);
     let mut cells = vec![0; rows * cols];
     let mut buffers = Buffers::new(net.config(), tile)?;
-    let stats = net.decide(frame, previous, &mut cells, &mut buffers.workspace())?;
+    let stats = net.decide(frame.tile(tile)?, previous, &mut cells, &mut buffers.workspace())?;
     Ok((cells, stats))
 }
 
@@ -369,11 +409,10 @@ fn run_tile(
     policy: Policy<'_>,
     tile: &Tile,
 ) -> Result<(Vec<u8>, Stats)> {
-    let cropped = Cropped::new(frame, previous, tile)?;
-    let (frame, previous) = cropped.frames(tile)?;
-    let mut out = vec![0; cropped.rgb.len()];
+    let previous = previous.map(|previous| previous.tile(tile)).transpose()?;
+    let mut out = vec![0; 3 * tile.width * tile.height];
     let mut buffers = Buffers::new(net.config(), tile)?;
-    let stats = net.run(frame, previous, policy, &mut out, &mut buffers.workspace())?;
+    let stats = net.run(frame.tile(tile)?, previous, policy, &mut out, &mut buffers.workspace())?;
     Ok((out, stats))
 }
 

@@ -34,6 +34,8 @@ struct Network {
     leff_padding: PaddingName,
     modulator: bool,
     gate: bool,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    motion: bool,
     decision: DecisionName,
 }
 
@@ -61,14 +63,17 @@ enum DecisionName {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct CellsSection {
-    threshold: f32,
-    dilate: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    threshold: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dilate: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     threshold_previous: Option<f32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dilate_previous: Option<usize>,
     /// kernel, stride, dilation, outputs
-    layers: Vec<[usize; 4]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    layers: Option<Vec<[usize; 4]>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     layers_previous: Option<Vec<[usize; 4]>>,
 }
@@ -137,6 +142,7 @@ impl Description {
             },
             modulator: n.modulator,
             gate: n.gate,
+            motion: n.motion,
             decision,
         };
         config.check()?;
@@ -151,11 +157,11 @@ impl Description {
             Decision::Predictors { beta } => (None, Some(PredictorsSection { beta })),
             Decision::Cells(Cells { single, previous }) => (
                 Some(CellsSection {
-                    threshold: single.threshold,
-                    dilate: single.dilate,
+                    threshold: single.map(|s| s.threshold),
+                    dilate: single.map(|s| s.dilate),
                     threshold_previous: previous.map(|p| p.threshold),
                     dilate_previous: previous.map(|p| p.dilate),
-                    layers: layers(&single),
+                    layers: single.map(|s| layers(&s)),
                     layers_previous: previous.map(|p| layers(&p)),
                 }),
                 None,
@@ -183,6 +189,7 @@ impl Description {
                 },
                 modulator: config.modulator,
                 gate: config.gate,
+                motion: config.motion,
                 decision: if cells.is_some() { DecisionName::Cells } else { DecisionName::Predictors },
             },
             cells,
@@ -201,6 +208,18 @@ impl Description {
 
 impl CellsSection {
     fn nets(&self) -> Result<Cells> {
+        let single = match &self.layers {
+            None => {
+                ensure!(self.threshold.is_none() && self.dilate.is_none(), "threshold and dilate need layers");
+                None
+            }
+            Some(layers) => {
+                let (Some(threshold), Some(dilate)) = (self.threshold, self.dilate) else {
+                    bail!("layers need threshold and dilate");
+                };
+                Some(net(layers, threshold, dilate)?)
+            }
+        };
         let previous = match &self.layers_previous {
             None => {
                 ensure!(
@@ -210,11 +229,15 @@ impl CellsSection {
                 None
             }
             Some(layers) => {
-                let threshold = self.threshold_previous.unwrap_or(self.threshold);
-                Some(net(layers, threshold, self.dilate_previous.unwrap_or(self.dilate))?)
+                let threshold = self.threshold_previous.or(self.threshold);
+                let dilate = self.dilate_previous.or(self.dilate);
+                let (Some(threshold), Some(dilate)) = (threshold, dilate) else {
+                    bail!("layers_previous need threshold_previous and dilate_previous");
+                };
+                Some(net(layers, threshold, dilate)?)
             }
         };
-        Ok(Cells { single: net(&self.layers, self.threshold, self.dilate)?, previous })
+        Ok(Cells { single, previous })
     }
 }
 

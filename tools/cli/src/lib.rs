@@ -26,3 +26,4 @@ pub mod replay;
 pub mod run;
 pub mod switching;
 pub mod transformer;
+pub mod video;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
 use scrimp::backend::{Auto, Dispatch};
-use scrimp::lmdvit::{Config, Decision, Features, Frame, LmdVit, Policy, Stats, Watch, Workspace};
+use scrimp::error::{Arg, Error};
+use scrimp::lmdvit::{Config, Decision, Features, Frame, LmdVit, MAX_GROUPS, Policy, Stats, Watch, Workspace};
 use scrimp_cli::blob::Bytes;
 use scrimp_cli::convert::{floats, pack};
 use scrimp_cli::description::Description;
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 /// What f32 may differ by from PyTorch's f32.
 const TOLERANCE: f32 = 1e-4;
-const NETS: [&str; 5] = ["paper", "cells", "odd", "mini", "mini_predictors"];
+const NETS: [&str; 6] = ["paper", "cells", "odd", "motion", "mini", "mini_predictors"];
 
 fn vectors() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/lmdvit")
@@ -525,7 +526,63 @@ fn every_buffer_is_used_to_its_last_element() {
             assert_eq!(used(&features).map(|i| i + 1), Some(sizes.features), "{name}: features");
             assert_eq!(used(&scratch).map(|i| i + 1), Some(sizes.scratch), "{name}: scratch");
             let last = cells.iter().rposition(|&c| c != 0xA5).map(|i| i + 1);
-            assert_eq!(last, Some(sizes.cells), "{name}: cells");
+            // Motion has room for as many groups as there can be, which no picture this small has.
+            let spare = if net.config().motion { 4 * (MAX_GROUPS - 1) } else { 0 };
+            assert!(last.is_some_and(|last| (sizes.cells - spare..=sizes.cells).contains(&last)), "{name}: cells");
         }
+    }
+}
+
+/// Displacements are integers: those of Python, and a run that is told them gives the bytes of one that finds them.
+#[test]
+fn motion_is_found_as_in_python_and_can_be_given() {
+    let golden = Golden::open("motion");
+    let tensors = golden.tensors();
+    for &case in &golden.cases {
+        let input = Input::new(&golden, case);
+        let net = golden.net();
+        let sizes = net.config().sizes(input.width, input.height).expect("sizes");
+        let (mut features, mut scratch) = (vec![f32::NAN; sizes.features], vec![f32::NAN; sizes.scratch]);
+        let mut cells = vec![0xA5; sizes.cells];
+        let mut work = Workspace { features: &mut features, scratch: &mut scratch, cells: &mut cells };
+        let (rows, cols) = net.config().cells(input.width, input.height);
+        let mut map = vec![0; rows * cols];
+        match &input.cells {
+            Some(given) => map.copy_from_slice(given),
+            None => {
+                net.decide(input.frame(), input.previous(), &mut map, &mut work).expect("the lengths are right");
+            }
+        }
+        let previous = input.previous().expect("two frames");
+        let theirs = tensors.tensor(&format!("case{}/vectors", case.index)).expect("vectors");
+        let theirs: Vec<i32> =
+            theirs.data().as_chunks::<4>().0.iter().map(|&bytes| i32::from_le_bytes(bytes)).collect();
+        let mut vectors = [[i16::MIN; 2]; MAX_GROUPS];
+        let mut area = vec![0xA5; net.config().motion_bytes(input.width, input.height)];
+        let groups = net.motion(input.frame(), previous, &mut map, &mut vectors, &mut area).expect("room");
+        let ours: Vec<i32> = vectors[..groups].iter().flatten().map(|&v| v.into()).collect();
+        assert_eq!(ours, theirs, "case {}", case.index);
+        assert!(ours.iter().any(|&v| v != 0), "case {}: nothing moves", case.index);
+
+        // One place too few: an error that says how many there are.
+        let mut again = map.clone();
+        let short = &mut vectors.clone()[..groups - 1];
+        let error = net.motion(input.frame(), previous, &mut again, short, &mut area).expect_err("no room");
+        assert_eq!(error, Error::TooLarge { what: Arg::Groups, max: groups - 1, got: groups });
+
+        let mut found = vec![0; input.image.len()];
+        net.run(input.frame(), input.previous(), input.policy(), &mut found, &mut work).expect("a run");
+        let mut told = vec![0; input.image.len()];
+        let policy = Policy::Groups { cells: &map, vectors: &vectors[..groups] };
+        net.run(input.frame(), input.previous(), policy, &mut told, &mut work).expect("a run");
+        assert_eq!(found, told, "case {}", case.index);
+        let policy = Policy::Groups { cells: &map, vectors: &[] };
+        net.run(input.frame(), input.previous(), policy, &mut told, &mut work).expect("a run");
+        assert_ne!(found, told, "case {}: motion changes nothing", case.index);
+        let slow = net.with_shutter(0.25).expect("a shutter");
+        slow.run(input.frame(), input.previous(), input.policy(), &mut told, &mut work).expect("a run");
+        assert_ne!(found, told, "case {}: the shutter changes nothing", case.index);
+        let missing = net.run(input.frame(), None, Policy::All, &mut told, &mut work).expect_err("one frame");
+        assert_eq!(missing, Error::Missing { what: Arg::Previous });
     }
 }

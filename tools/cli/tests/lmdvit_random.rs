@@ -72,7 +72,7 @@ prop_compose! {
         let keep = |all: [usize; MAX_STAGES]| core::array::from_fn(|k| if k < stages { all[k] } else { 0 });
         let stride = space_to_depth * window / 2;
         let nets = Cells {
-            single: cell_net(stride, dilate, threshold),
+            single: Some(cell_net(stride, dilate, threshold)),
             previous: Some(cell_net(stride, 0, 0.0)),
         };
         Config {
@@ -89,6 +89,7 @@ prop_compose! {
             leff_padding: if reflect { Padding::Reflect } else { Padding::Zero },
             modulator,
             gate,
+            motion: false,
             decision: if predictors { Decision::Predictors { beta } } else { Decision::Cells(nets) },
         }
     }

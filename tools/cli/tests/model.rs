@@ -45,7 +45,8 @@ fn tiny() -> Config {
         leff_padding: Padding::Zero,
         modulator: false,
         gate: false,
-        decision: Decision::Cells(Cells { single, previous: None }),
+        motion: false,
+        decision: Decision::Cells(Cells { single: Some(single), previous: None }),
     }
 }
 

@@ -5,14 +5,15 @@ use std::path::Path;
 use image::RgbImage;
 use scrimp::lmdvit::LmdVit;
 use scrimp_cli::blob::Bytes;
-use scrimp_cli::deblur::{Choice, MODEL, deblur};
+use scrimp_cli::deblur::{Choice, MODEL, MOTION_MODEL, deblur};
 
 /// Cells that may be active in a photo without any blur, by the frames that the decision saw: a little above the worst
 /// of the two photos here, 20.3 % and 0.0 %. The average over many is in the README.
 const SHARP: [f64; 2] = [0.22, 0.001];
 
+/// Of the model that the tool takes for so many frames.
 fn share(picture: &RgbImage, previous: Option<&RgbImage>) -> f64 {
-    let bytes = Bytes::new(MODEL);
+    let bytes = Bytes::new(if previous.is_some() { MOTION_MODEL } else { MODEL });
     let model = bytes.model().expect("a model");
     let net = LmdVit::new(&model).expect("a network");
     let result = deblur(&net, picture, previous, &Choice::Own).expect("it runs");
@@ -52,15 +53,48 @@ fn extremes_are_decided_and_run() {
 }
 
 #[test]
-fn the_model_is_the_trained_weights() {
+fn the_models_are_the_trained_weights() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let weights = std::fs::read(root.join("tools/train/weights/lmdvit-t16.safetensors")).expect("weights");
-    let text = std::fs::read_to_string(root.join("tools/train/weights/lmdvit-t16.toml")).expect("a description");
-    let config = scrimp_cli::description::Description::parse(&text).and_then(|d| d.config()).expect("a description");
-    let tensors = safetensors::SafeTensors::deserialize(&weights).expect("safetensors");
-    let model = scrimp_cli::convert::pack(&config, &tensors, "").expect("a model");
-    assert!(
-        model == MODEL,
-        "examples/data/lmdvit-t16.scrimp is stale; mend it with\n    w=tools/train/weights/lmdvit-t16; cargo run -p scrimp-cli -- convert $w.safetensors $w.toml examples/data/lmdvit-t16.scrimp"
-    );
+    for (name, shipped) in [("lmdvit-t16", MODEL), ("lmdvit-t16-motion", MOTION_MODEL)] {
+        let file = |ending: &str| root.join(format!("tools/train/weights/{name}.{ending}"));
+        let weights = std::fs::read(file("safetensors")).expect("weights");
+        let text = std::fs::read_to_string(file("toml")).expect("a description");
+        let config =
+            scrimp_cli::description::Description::parse(&text).and_then(|d| d.config()).expect("a description");
+        let tensors = safetensors::SafeTensors::deserialize(&weights).expect("safetensors");
+        let model = scrimp_cli::convert::pack(&config, &tensors, "").expect("a model");
+        assert!(
+            model == shipped,
+            "examples/data/{name}.scrimp is stale; mend it with\n    w=tools/train/weights/{name}; cargo run -p scrimp-cli -- convert $w.safetensors $w.toml examples/data/{name}.scrimp"
+        );
+    }
+}
+
+/// Both demonstration photos, two frames: better inside the blur and as a whole.
+#[test]
+fn the_photos_of_the_demonstration_get_better() {
+    let file = |name: String| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../examples/data/{name}.png"));
+        image::open(path).expect("a picture").into_rgb8()
+    };
+    let bytes = Bytes::new(MOTION_MODEL);
+    let net = LmdVit::new(&bytes.model().expect("a model")).expect("a network");
+    for (name, least) in [("spoon", 2.0), ("dandelion", 1.0)] {
+        let [blurred, previous, sharp, mask] =
+            ["", "_previous", "_sharp", "_mask"].map(|suffix| file(format!("{name}{suffix}")));
+        let out = deblur(&net, &blurred, Some(&previous), &Choice::Own).expect("it runs").rgb;
+        let psnr = |picture: &RgbImage, inside: bool| {
+            let pixels =
+                picture.pixels().zip(sharp.pixels()).zip(mask.pixels()).filter(|(_, m)| !inside || m.0[0] > 127);
+            let (mut sum, mut count) = (0.0, 0.0);
+            for ((a, b), _) in pixels {
+                sum += a.0.iter().zip(b.0).map(|(&a, b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>();
+                count += 3.0;
+            }
+            -10.0 * (sum / count / 65_025.0_f64).log10()
+        };
+        let gain = |inside| psnr(&out, inside) - psnr(&blurred, inside);
+        println!("{name}: {:+.2} dB inside the blur, {:+.2} dB as a whole", gain(true), gain(false));
+        assert!(gain(true) >= least && gain(false) >= least - 0.1, "{name}: {} and {} dB", gain(true), gain(false));
+    }
 }

@@ -115,6 +115,7 @@ struct Net<'a> {
 impl Net<'_> {
     fn run(&self, rgb: &[u8], previous: Option<&[u8]>, policy: &Policy) -> Output {
         let c = self.config;
+        assert!(!c.motion, "samples along the motion have their oracle in tools/train/motion.py");
         let (rows, cols) = (self.height.div_ceil(c.unit()) * c.unit(), self.width.div_ceil(c.unit()) * c.unit());
         let image = self.padded(rgb, rows, cols);
         let mut margin = f64::INFINITY;
@@ -123,7 +124,7 @@ impl Net<'_> {
             (Policy::Cells(cells), _) => Some(self.placed(cells, rows, cols)),
             (Policy::Own, Decision::Cells(nets)) => {
                 let (net, name) = match previous {
-                    None => (&nets.single, "mask"),
+                    None => (nets.single.as_ref().expect("a net for one image"), "mask"),
                     Some(_) => (nets.previous.as_ref().expect("a net for two frames"), "mask_previous"),
                 };
                 let before = previous.map(|p| self.padded(p, rows, cols));

@@ -11,7 +11,7 @@ use clap::Args;
 use image::{GrayImage, Rgb, RgbImage};
 use scrimp::lmdvit::{LmdVit, Policy, Workspace};
 use scrimp_cli::blob::Bytes;
-use scrimp_cli::deblur::{Choice, MODEL, deblur};
+use scrimp_cli::deblur::{Choice, MODEL, MOTION_MODEL, deblur};
 use scrimp_cli::picture::Picture;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,9 @@ const RAM_SIDE: u32 = 128;
 const RAM_LIMIT: u64 = 1_153_434;
 /// What the network's own windows may cost on the board when two frames decide, as a part of all windows.
 const WORK_LIMIT: f64 = 0.5;
+/// Frames and windows of the rows.
+const RUNS: [(u32, &str, Choice); 4] =
+    [(2, "own", Choice::Own), (2, "all", Choice::All), (1, "own", Choice::Own), (1, "all", Choice::All)];
 /// The record that the README quotes.
 const RECORD: &str = "tests/expected/demo.json";
 
@@ -131,7 +134,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let board = Board::find(BOARD)?;
     let program = board.build_example("deblur")?;
     for scene in scenes.iter().filter(|scene| scene.blurred.width().max(scene.blurred.height()) <= BOARD_SIDE) {
-        for (frames, windows) in [(2, "own"), (1, "own"), (1, "all")] {
+        for (frames, windows, _) in RUNS {
             rows.push(scene.on_board(&board, &program, &folder, frames, windows)?);
         }
     }
@@ -209,6 +212,11 @@ impl Scene {
         }
     }
 
+    /// The frame before, if two frames are asked for, and the model for so many.
+    fn with(&self, frames: u32) -> (Option<&RgbImage>, &'static [u8]) {
+        if frames == 2 { (Some(&self.previous), MOTION_MODEL) } else { (None, MODEL) }
+    }
+
     /// `-10 log10` of the mean squared error over the pixels inside or outside the blur, colours from 0 to 1.
     fn psnr(&self, picture: &RgbImage, inside: bool) -> f64 {
         let (mut sum, mut count) = (0.0, 0u32);
@@ -223,12 +231,12 @@ impl Scene {
     }
 
     fn on_host(&self, folder: &Path) -> Result<Vec<Row>> {
-        let bytes = Bytes::new(MODEL);
-        let model = bytes.model()?;
-        let net = LmdVit::new(&model)?;
         let mut rows = Vec::new();
-        for (frames, windows, choice) in [(2, "own", Choice::Own), (1, "own", Choice::Own), (1, "all", Choice::All)] {
-            let previous = (frames == 2).then_some(&self.previous);
+        for (frames, windows, choice) in RUNS {
+            let (previous, blob) = self.with(frames);
+            let bytes = Bytes::new(blob);
+            let model = bytes.model()?;
+            let net = LmdVit::new(&model)?;
             let start = Instant::now();
             let result = deblur(&net, &self.blurred, previous, &choice)?;
             let time = start.elapsed();
@@ -244,6 +252,7 @@ impl Scene {
                 active_windows: share(stats.active_windows, stats.windows),
                 macs: stats.macs(),
                 milliseconds: Some(time.as_secs_f64() * 1e3),
+                flash: blob.len() as u64,
                 ..self.row(&result.rgb)
             });
         }
@@ -283,9 +292,10 @@ impl Scene {
 
     /// The cells that the network decides on with both frames, white; host and board decide alike.
     fn cells(&self) -> Result<GrayImage> {
-        let bytes = Bytes::new(MODEL);
+        let (previous, blob) = self.with(2);
+        let bytes = Bytes::new(blob);
         let model = bytes.model()?;
-        Ok(deblur(&LmdVit::new(&model)?, &self.blurred, Some(&self.previous), &Choice::Own)?.mask)
+        Ok(deblur(&LmdVit::new(&model)?, &self.blurred, previous, &Choice::Own)?.mask)
     }
 }
 
@@ -367,7 +377,10 @@ fn compare(rows: &[Row]) -> Result<()> {
 pub(crate) fn saved(rows: &[Row]) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for own in rows.iter().filter(|row| row.windows == "own" && row.instructions.is_some()) {
-        let all = rows.iter().find(|row| row.windows == "all" && row.instructions.is_some() && row.scene == own.scene);
+        let dense = |row: &&Row| {
+            row.windows == "all" && row.instructions.is_some() && (&row.scene, row.frames) == (&own.scene, own.frames)
+        };
+        let all = rows.iter().find(dense);
         let cost = |row: &Row| row.instructions.unwrap_or_default() as f64;
         let ratio = cost(own) / cost(all.context("the board ran all windows too")?);
         ensure!(
@@ -432,6 +445,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
         let instructions = row.instructions.map_or("-".into(), |n| format!("{:.0}", n as f64 / 1e6));
         let ram = row.ram.map_or("-".into(), |n| format!("{:.0}", n as f64 / 1024.0));
         let decision = match (row.windows.as_str(), row.frames) {
+            ("all", 2) => "none, motion from two frames",
             ("all", _) => "none",
             (_, 2) => "two frames",
             _ => "one frame",

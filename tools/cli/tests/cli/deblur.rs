@@ -199,6 +199,91 @@ fn tiles_give_what_the_whole_picture_gives() {
     }
 }
 
+/// A patchwork before which a square of noise has moved, and the frame before.
+fn moving(width: u32, height: u32) -> (RgbImage, RgbImage) {
+    let (back, square) = (patchwork(width, height), scene(width / 3, height / 2));
+    let with = |x: i64, y: i64| {
+        let mut picture = back.clone();
+        image::imageops::replace(&mut picture, &square, x, y);
+        picture
+    };
+    let (x, y) = (i64::from(width / 3), i64::from(height / 4));
+    (with(x, y), with(x - 9, y + 5))
+}
+
+#[test]
+fn tiles_see_the_motion_of_the_whole_picture() {
+    let blob = Bytes::new(scrimp_cli::deblur::MOTION_MODEL);
+    let net = LmdVit::new(&blob.model().expect("a model")).expect("a network");
+    for (width, height) in [(500, 60), (330, 270)] {
+        let (photo, previous) = moving(width, height);
+        let tiles = small_tiles(Cut::new(net.config()), &photo);
+        let near = |at: u32, side: u32| side > 256 && (at < 96 || at + 96 >= side);
+        let inner = |x: u32, y: u32| !near(x, width) && !near(y, height);
+        for choice in [Choice::All, Choice::Own] {
+            let policy = if matches!(choice, Choice::All) { Policy::All } else { Policy::Own };
+            let (want, _) = library(scrimp_cli::deblur::MOTION_MODEL, &photo, Some(&previous), policy);
+            let got = deblur_in(&net, &photo, Some(&previous), &choice, &tiles).expect("a run");
+            assert!(want != photo, "a poor test picture");
+            let inside = worst(&got.rgb, &want, inner);
+            assert!(inside <= 1, "{width} x {height}, {choice:?}: {inside} levels");
+        }
+    }
+}
+
+#[test]
+fn motion_needs_the_frame_before_and_takes_a_shutter() {
+    let folder = Folder::new();
+    let (photo, previous) = moving(90, 70);
+    folder.save("in.png", photo.clone());
+    folder.save("before.png", previous.clone());
+    folder.put("m.scrimp", scrimp_cli::deblur::MOTION_MODEL);
+    folder.ok(&["deblur", "in.png", "out.png", "--previous", "before.png"]);
+    let (want, _) = library(scrimp_cli::deblur::MOTION_MODEL, &photo, Some(&previous), Policy::Own);
+    assert!(want != photo && folder.rgb("out.png") == want);
+    folder.ok(&["deblur", "in.png", "out.png", "--previous", "before.png", "--shutter", "0.5"]);
+    assert!(folder.rgb("out.png") == want, "0.5 is the default");
+    folder.ok(&["deblur", "in.png", "out.png", "--previous", "before.png", "--shutter", "0.9"]);
+    assert!(folder.rgb("out.png") != want, "the shutter changes nothing");
+    for shutter in ["0", "1.1", "NaN"] {
+        folder.refuses(
+            &["deblur", "in.png", "no.png", "--previous", "before.png", "--shutter", shutter],
+            &["--shutter", shutter],
+        );
+    }
+    folder.refuses(&["deblur", "in.png", "no.png", "--shutter", "0.5"], &["--shutter", "motion"]);
+    folder.refuses(&["deblur", "in.png", "no.png", "--model", "m.scrimp"], &["m.scrimp", "--previous"]);
+}
+
+#[test]
+fn a_film_goes_frame_by_frame() {
+    let folder = Folder::new();
+    let (photo, previous) = moving(90, 70);
+    std::fs::create_dir(folder.path().join("film")).expect("a folder");
+    folder.save("film/a.png", previous.clone());
+    folder.save("film/b.png", photo.clone());
+    folder.save("film/c.png", photo.clone());
+    folder.put("film/notes.txt", b"no frame");
+    let run = folder.run(&["deblur", "film", "--out-dir", "sharp/new"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    assert!(run.stdout.starts_with("3 frames, "), "{}", run.stdout);
+    let of = |frame: &RgbImage, before: &RgbImage| {
+        library(scrimp_cli::deblur::MOTION_MODEL, frame, Some(before), Policy::Own).0
+    };
+    assert!(folder.rgb("sharp/new/a.png") == of(&previous, &photo), "the first frame is seen with the second");
+    assert!(folder.rgb("sharp/new/b.png") == of(&photo, &previous));
+    assert!(folder.rgb("sharp/new/c.png") == photo, "nothing moves");
+    assert!(!folder.path().join("sharp/new/notes.txt").exists());
+
+    folder.save("small.png", scene(20, 20));
+    folder.refuses(&["deblur", "film", "--out-dir", "film"], &["named twice"]);
+    folder.refuses(&["deblur", "film/a.png", "--out-dir", "sharp/new"], &["at least two frames"]);
+    folder.refuses(&["deblur", "film/a.png", "small.png", "--out-dir", "sharp/new"], &["small.png", "20 x 20"]);
+    folder.refuses(&["deblur", "film/a.png", "film/b.png", "no.png"], &["2 files", "--out-dir"]);
+    std::fs::create_dir(folder.path().join("empty")).expect("a folder");
+    folder.refuses(&["deblur", "empty", "--out-dir", "sharp/new"], &["empty", "no PNG"]);
+}
+
 #[test]
 fn nothing_is_counted_twice() {
     let blob = Bytes::new(scrimp_cli::deblur::MODEL);

@@ -120,7 +120,7 @@ fn model(name: &str, change: impl FnOnce(&mut Config)) -> Vec<u8> {
 fn cells_model() -> Vec<u8> {
     model("cells", |config| {
         if let Decision::Cells(cells) = &mut config.decision {
-            cells.single.threshold = 0.1;
+            cells.single.as_mut().expect("a net for one image").threshold = 0.1;
         }
     })
 }
