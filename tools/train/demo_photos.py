@@ -1,4 +1,4 @@
-"""The demonstration pictures of examples/data: two CC0 photos in which one thing moves during the exposure.
+"""The demonstration pictures of examples/data: three CC0 or public-domain photos in which one thing moves during the exposure.
 
     python3 demo_photos.py
 
@@ -38,6 +38,12 @@ SCENES = {
                     (470, 422), (400, 427), (328, 418), (255, 382), (203, 325), (176, 262), (176, 198), (207, 126),
                     (260, 82), (318, 57)],
         "feather": 2.0, "rim": 6, "length": 10.0, "angle": 0.1, "bend": 0.08, "seed": 12,
+    },
+    "rocket": {
+        "photo": f"{photos.SKIMAGE}/rocket.jpg", "scale": 1.0, "crop": (160, 100, 320, 240),
+        "outline": [(321, 124), (327, 130), (332, 140), (335, 152), (336, 178), (337, 250), (336, 345), (333, 404),
+                    (311, 404), (309, 345), (308, 250), (309, 178), (310, 152), (312, 140), (316, 130)],
+        "feather": 0.8, "rim": 2, "length": 11.0, "angle": -1.45, "bend": 0.0, "seed": 13,
     },
 }
 

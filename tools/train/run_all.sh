@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 python=${PYTHON:-python3}
 export OMP_NUM_THREADS=1
 $python fetch_data.py
-$python synth.py test val permissive permissive-2 permissive-3
+$python synth.py test val permissive permissive-2 permissive-3 motion motion-rich
 $python train_mask.py --frames 2 --name mask_previous --steps 2500 &
 $python train_mask.py --frames 1 --name mask --steps 6000
 wait
@@ -22,6 +22,11 @@ $python train_restorer.py --set $sets --name restorer_large_crops --start-from r
 $python train_predictors.py --name predictors --start-from restorer_first --steps 2000
 $python export.py cells lmdvit-t16 --restorer restorer_large_crops --mask mask --mask-previous mask_previous
 $python export.py predictors lmdvit-t16-predictors --restorer predictors
+both=motion,motion-rich
+$python train_motion.py --name motion_first --steps 2200
+$python train_motion.py --set $both --name motion_second --start-from motion_first --steps 3000 --rate 2.5e-3 --seed 2
+$python train_motion.py --set $both --name motion_third --start-from motion_second --steps 4000 --rate 2e-3 --seed 4
+$python export.py motion lmdvit-t16-motion --restorer motion_third --mask-of lmdvit-t16
 $python evaluate.py
 $python golden.py
 $python demo_photos.py

@@ -25,6 +25,9 @@ use crate::workspace;
 const BOARD: &str = "mps3-an547";
 /// What the board has room for.
 const BOARD_SIDE: u32 = 256;
+/// Sides and distance of the pictures in the README's panel.
+const CLOSE: u32 = 400;
+const GAP: u32 = 8;
 /// The side of the picture whose RAM is promised.
 const RAM_SIDE: u32 = 128;
 /// 1.1 MiB.
@@ -121,7 +124,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let folder = workspace::path("target/demo");
     fs::create_dir_all(&folder)?;
-    let scenes = ["spoon", "dandelion"].map(Scene::open).into_iter().collect::<Result<Vec<_>>>()?;
+    let scenes = ["spoon", "dandelion", "rocket"].map(Scene::open).into_iter().collect::<Result<Vec<_>>>()?;
 
     let mut rows = Vec::new();
     for scene in &scenes {
@@ -140,6 +143,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let ram = ram(&board, &program, &folder, &scenes[0])?;
 
+    closely(&folder, &scenes)?;
     println!("{}", table(&rows));
     println!("{}", ram_line(&ram));
     println!("pictures: {}", folder.display());
@@ -156,9 +160,33 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     if options.overwrite {
         fs::write(workspace::path(RECORD), serde_json::to_string_pretty(&record)? + "\n")?;
-        let panel = folder.join("spoon_mps3-an547.png");
+        let panel = folder.join("demo.png");
         fs::copy(&panel, workspace::path("examples/data/demo.png")).with_context(|| format!("{}", panel.display()))?;
     }
+    Ok(())
+}
+
+/// What the README shows: for each photo the input, the result of two frames and what is sharp, where the blur is, twice as large.
+/// The first photo's result is the board's.
+fn closely(folder: &Path, scenes: &[Scene]) -> Result<()> {
+    let mut panel = RgbImage::from_pixel(3 * CLOSE + 2 * GAP, scenes.len() as u32 * (CLOSE + GAP) - GAP, Rgb([255; 3]));
+    for (i, scene) in scenes.iter().enumerate() {
+        let machine = if i == 0 { BOARD.to_owned() } else { "host_2".to_owned() };
+        let result = Picture::open(&folder.join(format!("{}_{machine}_output.png", scene.name)))?.rgb;
+        let blurred = scene.mask.enumerate_pixels().filter(|(_, _, mask)| mask.0[0] >= 128);
+        let (count, x, y) =
+            blurred.fold((0, 0, 0), |(n, sx, sy), (x, y, _)| (n + 1, sx + u64::from(x), sy + u64::from(y)));
+        let side = CLOSE / 2;
+        let from = |sum: u64, length: u32| ((sum / count.max(1)) as u32).saturating_sub(side / 2).min(length - side);
+        let (x, y) = (from(x, result.width()), from(y, result.height()));
+        for (j, picture) in [&scene.blurred, &result, &scene.sharp].into_iter().enumerate() {
+            let part = image::imageops::crop_imm(picture, x, y, side, side).to_image();
+            let large = image::imageops::resize(&part, CLOSE, CLOSE, image::imageops::FilterType::CatmullRom);
+            let at = |n: usize| i64::from((CLOSE + GAP) * n as u32);
+            image::imageops::replace(&mut panel, &large, at(j), at(i));
+        }
+    }
+    panel.save(folder.join("demo.png"))?;
     Ok(())
 }
 
