@@ -57,3 +57,14 @@ macro_rules! expect {
         }
     };
 }
+
+/// The pages of `docs` that have examples: they are tested as those of the README are.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../docs/adalog.md")]
+    struct AdaLog;
+    #[doc = include_str!("../docs/bit-switching.md")]
+    struct BitSwitching;
+    #[doc = include_str!("../docs/softmax.md")]
+    struct Softmax;
+}

@@ -1,6 +1,7 @@
 """Quality of the exported weights on the test split: one run, the shipped thresholds, everything on u8 pictures.
 
-    python3 evaluate.py       prints the table and writes tests/expected/deblur_quality.json
+    python3 evaluate.py              prints the table and writes tests/expected/deblur_quality.json
+    python3 evaluate.py NAME...      the same for these weights; the others keep their figures
 
 Photos and cut-outs of the test split were used neither in training nor for a threshold. Recall, precision and active
 cells are counted over all cells of the split; a cell counts as truly blurred when a tenth of its pixels is. For the
@@ -56,7 +57,8 @@ def run_macs(net, trace, frames, policy):
         if not trace["cells"].any():
             return total
     share = lambda stage, block: float(trace[f"stage{stage}.block{block}.windows"].mean())
-    return total + measure.network_macs(config, share, policy == "own" and config.decision == "predictors")
+    moving = float(trace["cells"].mean()) if config.motion else 1.0
+    return total + measure.network_macs(config, share, policy == "own" and config.decision == "predictors", moving)
 
 
 def run(net, sample, frames, policy):
@@ -139,16 +141,18 @@ def main():
     names = arguments.names or sorted(path.stem for path in WEIGHTS.glob("lmdvit*.safetensors"))
     report = {
         "command": "python3 tools/train/evaluate.py", "split": arguments.split, "seed": SEED,
-        "machine": cpu_name(), "python": platform.python_version(), "torch": torch.__version__,
+        "python": platform.python_version(),
         "psnr_blur": "-10 log10 of the mean squared error over the mask's pixels of u8 pictures, averaged over cases",
         "forms": {},
     }
+    if arguments.names and REPORT.exists():
+        report["forms"] = json.loads(REPORT.read_text())["forms"]
     print(f"{'form':34} {'gain dB':>8} {'whole dB':>9} {'fall':>6} {'recall':>7} {'prec.':>6} {'act/true':>9} "
           f"{'still':>6} {'MAC':>6} {'outside':>8}")
     for name in names:
         net = read_net(WEIGHTS / f"{name}.safetensors")
         weights = sum(p.numel() for p in net.parameters())
-        found = report["forms"][name] = {"weights": weights, "modes": {}}
+        found = report["forms"][name] = {"weights": weights, "machine": cpu_name(), "torch": torch.__version__, "modes": {}}
         for mode, (frames, policy) in modes(net).items():
             q = found["modes"][mode] = quality(net, data, frames, policy)
             print(f"{name + ' ' + mode:34} {q['gain_blur_db']:8.2f} {q['whole_image_change_db']:9.2f} "

@@ -43,21 +43,25 @@ def mask_macs(inputs, layers):
     return total
 
 
-def conv_macs(config):
-    """In-proj, out-proj, down and up convolutions per image pixel; they run densely."""
+def conv_macs(config, moving=1.0):
+    """In-proj, out-proj, down and up convolutions per image pixel; they run densely.
+
+    Samples along the motion are projected where something moves; elsewhere they are the pixels of two frames.
+    """
     s2, w, last = config.space_to_depth ** 2, config.widths, 2 * config.levels - 2
     outputs = (4 if config.gate else 3) * s2
     inputs = 3 * s2 + config.motion * MOTION_WIDTH
-    total = 9 * inputs * w[0] + config.motion * motion.CHANNELS * s2 * MOTION_WIDTH + 9 * config.stage_width(last) * outputs
+    channels = moving * motion.CHANNELS + (1 - moving) * 6
+    total = 9 * inputs * w[0] + config.motion * channels * s2 * MOTION_WIDTH + 9 * config.stage_width(last) * outputs
     for l in range(config.levels - 1):
         total += config.down_kernel ** 2 * w[l] * w[l + 1] / 4 ** (l + 1)
         total += config.stage_width(last - l - 1) * w[l] / 4 ** l
     return total / s2
 
 
-def network_macs(config, share, predicting=False):
-    """MACs per image pixel; `share(stage, block)` is the share of active windows."""
-    total = conv_macs(config)
+def network_macs(config, share, predicting=False, moving=1.0):
+    """MACs per image pixel; `share(stage, block)` is the share of active windows, `moving` of active cells."""
+    total = conv_macs(config, moving)
     for stage, depth in enumerate(config.depths):
         grid = config.space_to_depth ** 2 * 4 ** config.level(stage)
         work = sum(share(stage, block) for block in range(depth)) * block_macs(config, stage)

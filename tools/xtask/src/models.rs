@@ -110,6 +110,18 @@ pub(crate) fn quoted() -> Result<String> {
     table(|record| QUOTED.contains(&record.model.as_str()))
 }
 
+/// What a model takes on some boards, as a part of what TFLite Micro with CMSIS-NN takes.
+pub(crate) fn ratios(model: &str, boards: &[Board]) -> Result<Vec<String>> {
+    let records: Vec<Record> = serde_json::from_str(&fs::read_to_string(workspace::path(RECORDS))?)?;
+    let ratio = |board: &Board| {
+        let found = records.iter().find(|record| record.model == model && record.board == board.name);
+        let peer = found.and_then(|record| Some((record.instructions, record.peer.as_ref()?.instructions)));
+        let (ours, theirs) = peer.with_context(|| format!("no record of {model} on {}", board.name))?;
+        Ok(format!("{:.2}", ours as f64 / theirs as f64))
+    };
+    boards.iter().map(ratio).collect()
+}
+
 /// All models, as a page.
 pub(crate) fn page() -> Result<String> {
     let about = "# Models that people use, beside TFLite Micro\n\n\

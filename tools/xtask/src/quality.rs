@@ -33,6 +33,22 @@ struct Mode {
     active_share_without_blur: Option<f64>,
 }
 
+/// What the model that follows the motion gains.
+pub(crate) fn sentence() -> Result<String> {
+    let text = fs::read_to_string(workspace::path(RECORD)).with_context(|| RECORD)?;
+    let record: Record = serde_json::from_str(&text).with_context(|| RECORD)?;
+    let mode = record.forms.get("lmdvit-t16-motion").and_then(|form| form.modes.get("two_frame_own"));
+    let mode = mode.with_context(|| format!("{RECORD} has no lmdvit-t16-motion"))?;
+    Ok(format!(
+        "Deblurring from two frames: {:+.2} dB inside the blur, {:+.2} dB over the whole picture, {:.1} % of the pictures fall by more \
+         than 0.1 dB; {:.2} of the work of all windows (the test split of `tools/train`).\n",
+        mode.gain_blur_db,
+        mode.whole_image_change_db,
+        100.0 * mode.share_falling_over_0_1_db,
+        mode.mac_ratio_to_all
+    ))
+}
+
 /// One line for each form and mode.
 pub(crate) fn table() -> Result<String> {
     let text = fs::read_to_string(workspace::path(RECORD)).with_context(|| RECORD)?;
