@@ -46,6 +46,7 @@ const GROUP: usize = 4096;
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(transparent)] // C has the table in memory of its own (tools/capi)
 pub struct SoftmaxS8 {
     table: Weights,
 }

@@ -24,6 +24,6 @@ pub use execute::{Executor, StepInfo};
 pub use execute_plan::ArenaExecutor;
 pub use graph::{Element, Graph, Node, Quant, Tensor, TensorId};
 pub use lower::refusals;
-pub use model::{Code, Error, MapBlock, Model, Operator, layout_of};
+pub use model::{CCode, Code, Error, MapBlock, Model, Operator, layout_of};
 pub use op::{Around, Conv, Fused, Lstm, Op, Pool, Resize, Strided};
 pub use rewrite::rewrite;

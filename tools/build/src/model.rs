@@ -65,6 +65,10 @@ pub struct Code {
     pub rust: String,
     /// The constants.
     pub data: Vec<u8>,
+    /// The model's type in the module.
+    pub type_name: String,
+    /// Whether variables live from run to run; then the type has `reset`.
+    pub has_state: bool,
     /// Bytes of the arena.
     pub arena_bytes: usize,
     /// The least that any plan could take.
@@ -77,6 +81,17 @@ pub struct Code {
     pub operators: Vec<Operator>,
     /// What lies in the arena, and while which operators.
     pub blocks: Vec<MapBlock>,
+}
+
+/// Generated code for firmware in C.
+#[derive(Clone, Debug)]
+pub struct CCode {
+    /// The module that the functions call, and its constants.
+    pub code: Code,
+    /// What C includes.
+    pub header: String,
+    /// A Rust module beside the other one, with the functions that the header declares.
+    pub functions: String,
 }
 
 /// An operator of generated code.
@@ -198,6 +213,8 @@ impl Model {
         Ok(Code {
             rust: module.rust,
             data: module.data,
+            type_name: module.name,
+            has_state: module.has_state,
             arena_bytes: plan.arena,
             lower_bound: plan.lower_bound,
             macs: work.iter().map(|w| if let Work::Step(step) = w { step.operator.macs() } else { 0 }).sum(),
@@ -205,6 +222,31 @@ impl Model {
             operators: operators(graph, &work, &plan),
             blocks: blocks(graph, &work, &plan),
         })
+    }
+}
+
+impl Model {
+    /// Generates the code, a header and C functions for a crate that depends on `scrimp-capi`.
+    ///
+    /// # Errors
+    /// As [`Model::code`]; also if the model's name is no name in C.
+    pub fn c_code(&self) -> Result<CCode> {
+        let Self { graph, stem, file, sha256, .. } = self;
+        let is_name = stem.starts_with(|c: char| c.is_ascii_lowercase())
+            && stem.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        ensure!(is_name, "{stem} is no name for functions of C: lower case letters, digits and _");
+        let code = self.code()?;
+        let model = emit::CModel {
+            stem,
+            file,
+            sha256,
+            type_name: &code.type_name,
+            arena: code.arena_bytes,
+            has_state: code.has_state,
+            graph,
+        };
+        let (header, functions) = (model.header(), model.functions());
+        Ok(CCode { code, header, functions })
     }
 }
 

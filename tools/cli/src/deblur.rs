@@ -18,9 +18,9 @@ use crate::picture::{self, Picture};
 use crate::video;
 
 /// The model that comes with the tool for a photo alone.
-pub const MODEL: &[u8] = include_bytes!("../../../examples/data/lmdvit-t16.scrimp");
+pub const MODEL: &[u8] = include_bytes!("lmdvit-t16.scrimp");
 /// And for a photo and the frame before it.
-pub const MOTION_MODEL: &[u8] = include_bytes!("../../../examples/data/lmdvit-t16-motion.scrimp");
+pub const MOTION_MODEL: &[u8] = include_bytes!("lmdvit-t16-motion.scrimp");
 
 /// Longest side of what is run at once, in pixels; [`Cut`] may need more. A thread needs about 40 bytes a pixel of it.
 const TILE: usize = 1600;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use scrimp_cli::{
-    bench, calibrate, check, classify, compile, convert, deblur, evaluate, inspect, output, profile, quantize, replay,
-    run, switching,
+    bench, calibrate, check, classify, compile, convert, deblur, evaluate, inspect, new, output, profile, quantize,
+    replay, run, switching,
 };
 
 /// Models and pictures for the scrimp inference library.
@@ -30,6 +30,8 @@ enum Command {
     },
     /// Turn a .tflite model into a Rust module that runs it, and the file of its constants
     Compile(compile::Options),
+    /// Make a firmware project that runs a .tflite model, on an emulator at first: `cargo run` in its folder
+    New(new::Options),
     /// What a .tflite model costs on an emulated board: instructions, flash and RAM, by operator
     Profile(profile::Options),
     /// Run a .tflite model on the host beside golden tensors; exit code 1 if any byte differs
@@ -93,6 +95,7 @@ fn main() -> ExitCode {
             _ => unreachable!("clap counts them"),
         },
         Command::Compile(options) => compile::run(&options),
+        Command::New(options) => new::run(&options),
         Command::Profile(options) => profile::run(&options),
         Command::Check { files, cases } => {
             let result = match (cases, files.as_slice()) {

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use npyz::{NpyFile, TypeChar};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
-use scrimp_build::{Element, Executor, Tensor, tflite};
+use scrimp_build::{Element, Executor, Graph, Tensor, tflite};
 
 use crate::output;
 
@@ -31,7 +31,7 @@ pub fn run(model: &Path, inputs: &[PathBuf], out: Option<&Path>) -> Result<()> {
     let name = model.file_stem().unwrap_or_default().to_string_lossy();
     let graph = tflite::read(&name, &file).with_context(|| model.display().to_string())?;
     let mut executor = Executor::new(&graph).with_context(|| model.display().to_string())?;
-    for (k, bytes) in read_inputs(&executor, inputs)?.iter().enumerate() {
+    for (k, bytes) in read_inputs(&graph, inputs)?.iter().enumerate() {
         executor.set_input(k, bytes)?;
     }
     executor.run()?;
@@ -52,8 +52,11 @@ pub fn run(model: &Path, inputs: &[PathBuf], out: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-fn read_inputs(executor: &Executor, files: &[PathBuf]) -> Result<Vec<Vec<u8>>> {
-    let graph = executor.graph();
+/// The bytes of all inputs of a model, from one file for each, or one for all.
+///
+/// # Errors
+/// If a file cannot be read or does not fit.
+pub(crate) fn read_inputs(graph: &Graph, files: &[PathBuf]) -> Result<Vec<Vec<u8>>> {
     let tensor = |k: usize| &graph.tensors[graph.inputs[k].0];
     if let [file] = files
         && file.extension().is_some_and(|extension| extension == "safetensors")
@@ -81,10 +84,15 @@ fn input(tensor: &Tensor, path: &Path) -> Result<Vec<u8>> {
         return picture(tensor, path);
     }
     let bytes = fs::read(path)?;
-    if extension != "npy" {
-        return fit(tensor, &bytes, None);
-    }
-    let npy = NpyFile::new(Cursor::new(&bytes))?;
+    if extension == "npy" { array(tensor, &bytes) } else { fit(tensor, &bytes, None) }
+}
+
+/// The array in the bytes of a `.npy` file.
+///
+/// # Errors
+/// If it is none, or does not fit.
+pub(crate) fn array(tensor: &Tensor, bytes: &[u8]) -> Result<Vec<u8>> {
+    let npy = NpyFile::new(Cursor::new(bytes))?;
     ensure!(npy.order() == npyz::Order::C, "its array is in Fortran order; save it in C order");
     let npyz::DType::Plain(kind) = npy.dtype() else { bail!("its array is structured") };
     let numbers = match (kind.type_char(), kind.size_field()) {

@@ -8,11 +8,13 @@ mod difference;
 mod docs;
 mod elf;
 mod evidence;
+mod firmware_c;
 mod hosted;
 mod models;
 mod network;
 mod newcomer;
 mod newer;
+mod packages;
 mod panics;
 mod plot;
 mod process;
@@ -21,6 +23,7 @@ mod quality;
 mod record;
 mod setup;
 mod size;
+mod starter;
 mod switching;
 mod test;
 mod workspace;
@@ -98,6 +101,12 @@ enum Task {
     Profile(profile::Options),
     /// The README's "Run your own model" in a crate outside this repository, on the host and on a Cortex-M4F
     Newcomer,
+    /// Pack the crates as the registry would get them, look into them, run the packed library's examples; uploads nothing
+    Packages,
+    /// Draw tools/capi/include/scrimp.h from the sources of tools/capi
+    Header,
+    /// `scrimp new` for every board: its project under QEMU and on the host
+    Starter,
     /// Bit switching on the small Fashion-MNIST transformer, every method and width; needs the data set (tools/train)
     Switching {
         /// Write tests/expected
@@ -168,6 +177,12 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Newcomer => {
             setup::run()?;
             newcomer::run()?;
+        }
+        Task::Packages => packages::run()?,
+        Task::Header => firmware_c::write_header()?,
+        Task::Starter => {
+            setup::run()?;
+            starter::run()?;
         }
         Task::Switching { overwrite, resume, only } => switching::run(overwrite, resume, only)?,
         Task::Docs { check } => docs::run(check)?,

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use crate::board::HANG;
 use crate::process::{self, LONG};
 use crate::setup::Toolchain;
-use crate::workspace;
+use crate::{starter, workspace};
 
 const TARGET: &str = "thumbv7em-none-eabihf";
 /// What the model is given, and what comes out: `scrimp run tests/vectors/tflite/perceptron.tflite`.
@@ -122,17 +122,17 @@ impl Crate<'_> {
         Ok(())
     }
 
-    fn cargo(&self) -> Command {
-        let mut cargo = workspace::cargo(["build", "--release"]);
-        let target = workspace::path("target/newcomer");
-        cargo.current_dir(&self.folder).arg("--target-dir").arg(target);
+    /// In the folder of the starter, which builds the same dependencies.
+    fn cargo(&self, target: &str) -> Command {
+        let mut cargo = workspace::cargo(["build"]);
+        starter::quick(cargo.current_dir(&self.folder), target);
         cargo
     }
 
     fn run_on_host(&self) -> Result<String> {
         self.write(ON_THE_HOST, "")?;
-        process::run("build a newcomer's crate", &mut self.cargo(), LONG)?.check()?;
-        let program = workspace::path("target/newcomer/release/newcomer");
+        process::run("build a newcomer's crate", &mut self.cargo(""), LONG)?.check()?;
+        let program = workspace::path("target/starter/debug/newcomer");
         Ok(process::run("run it", &mut Command::new(program), LONG)?.check()?.stdout)
     }
 
@@ -140,11 +140,11 @@ impl Crate<'_> {
         let more = "[dependencies.cortex-m-rt]\nversion = \"0.7\"\n[dependencies.semihosting]\nversion = \"0.1.25\"\n\
                     features = [\"stdio\"]\n";
         self.write(ON_A_BOARD, more)?;
-        let mut cargo = self.cargo();
+        let mut cargo = self.cargo(TARGET);
         cargo.args(["--target", TARGET]);
         Toolchain::for_target(TARGET)?.apply(&mut cargo, TARGET);
         process::run("build a newcomer's firmware", &mut cargo, LONG)?.check()?;
-        let program = workspace::path("target/newcomer").join(TARGET).join("release/newcomer");
+        let program = workspace::path("target/starter").join(TARGET).join("debug/newcomer");
         let mut emulator = Command::new("qemu-system-arm");
         emulator.args(["-M", "mps2-an386", "-nographic", "-semihosting-config", "enable=on,target=native", "-kernel"]);
         Ok(process::run("run it", emulator.arg(Path::new(&program)), HANG)?.check()?.stdout)

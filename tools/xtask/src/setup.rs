@@ -29,6 +29,8 @@ const DEBIAN_SOURCES: &str = "/usr/lib/rustlib/src/rust/library/core/src/lib.rs"
 const DEBIAN_NEON: &str = "/usr/lib/rustlib/aarch64-unknown-linux-gnu";
 /// What hosted AArch64 programs are linked with.
 const CROSS_LIBC: &str = "/usr/aarch64-linux-gnu/lib/libc.so.6";
+/// What firmware in C is linked with.
+const ARM_LIBC: &str = "/usr/lib/arm-none-eabi/newlib/libc.a";
 /// The target of the host's suites on NEON.
 pub(crate) const NEON_TARGET: &str = "aarch64-unknown-linux-gnu";
 /// Minor version that the workspace's `rust-version` asks for.
@@ -119,16 +121,17 @@ pub(crate) fn host_rustc() -> Result<String> {
 
 /// Looks for everything, installs what is missing where that is possible, and otherwise says what to install.
 pub(crate) fn run() -> Result<()> {
-    provide(&targets()?)
+    provide(&targets()?, false)
 }
 
-/// As [`run`], and what only the tests need: the host's suites as AArch64 programs.
-pub(crate) fn for_tests() -> Result<()> {
+/// As [`run`], and what only the tests need: a C compiler for the boards, and for all of them the host's suites as AArch64
+/// programs.
+pub(crate) fn for_tests(are_all: bool) -> Result<()> {
     let mut all = targets()?;
-    if cfg!(not(target_arch = "aarch64")) {
+    if are_all && cfg!(not(target_arch = "aarch64")) {
         all.push(NEON_TARGET.into());
     }
-    provide(&all)
+    provide(&all, true)
 }
 
 /// Makes cargo build hosted AArch64 programs.
@@ -139,8 +142,8 @@ pub(crate) fn for_neon(cargo: &mut Command) -> Result<()> {
     Ok(())
 }
 
-fn provide(targets: &[String]) -> Result<()> {
-    if is_complete(targets) {
+fn provide(targets: &[String], wants_c: bool) -> Result<()> {
+    if is_complete(targets, wants_c) {
         return Ok(());
     }
     let lacking: Vec<_> = targets.iter().filter(|target| !rustup_has(target)).map(String::as_str).collect();
@@ -151,7 +154,7 @@ fn provide(targets: &[String]) -> Result<()> {
         // Offline, or a toolchain that has no such targets: then Debian's compiler is asked next.
         let _ = process::run("rustup target add", &mut rustup, LONG)?;
     }
-    let packages = missing_packages(targets);
+    let packages = missing_packages(targets, wants_c);
     if !packages.is_empty() && on_path("apt-get") && is_root() {
         if packages.iter().any(|package| package.ends_with(":arm64")) {
             process::run("dpkg", Command::new("dpkg").args(["--add-architecture", "arm64"]), LONG)?.check()?;
@@ -162,19 +165,19 @@ fn provide(targets: &[String]) -> Result<()> {
             process::run(&format!("apt-get {}", args.join(" ")), &mut apt, LONG)?.check()?;
         }
     }
-    verdict(targets)
+    verdict(targets, wants_c)
 }
 
-fn is_complete(targets: &[String]) -> bool {
-    missing_packages(targets).is_empty() && targets.iter().all(|target| Toolchain::for_target(target).is_ok())
+fn is_complete(targets: &[String], wants_c: bool) -> bool {
+    missing_packages(targets, wants_c).is_empty() && targets.iter().all(|target| Toolchain::for_target(target).is_ok())
 }
 
 /// Fails with what to install by hand, if anything is missing still.
-fn verdict(targets: &[String]) -> Result<()> {
-    if is_complete(targets) {
+fn verdict(targets: &[String], wants_c: bool) -> Result<()> {
+    if is_complete(targets, wants_c) {
         return Ok(());
     }
-    let packages = missing_packages(targets);
+    let packages = missing_packages(targets, wants_c);
     let mut text = String::from("something is missing that cannot be installed from here.\n");
     if targets.iter().any(|target| Toolchain::for_target(target).is_err()) {
         let _ = writeln!(text, "A `core` for the boards: `rustup target add {}`,", targets.join(" "));
@@ -185,14 +188,14 @@ fn verdict(targets: &[String]) -> Result<()> {
         let _ = writeln!(
             text,
             "Elsewhere: QEMU 7.2 or later with qemu-system-arm and qemu-system-aarch64 on the PATH; for the tests also \
-             qemu-aarch64, qemu-x86_64 and aarch64-linux-gnu-gcc."
+             qemu-aarch64, qemu-x86_64, aarch64-linux-gnu-gcc and arm-none-eabi-gcc."
         );
     }
     bail!(text)
 }
 
 /// Debian's packages for what is missing.
-fn missing_packages(targets: &[String]) -> Vec<&'static str> {
+fn missing_packages(targets: &[String], wants_c: bool) -> Vec<&'static str> {
     let mut packages = Vec::new();
     if !on_path("qemu-system-arm") || !on_path("qemu-system-aarch64") {
         packages.push("qemu-system-arm");
@@ -203,6 +206,9 @@ fn missing_packages(targets: &[String]) -> Vec<&'static str> {
     }
     if is_hosted && (!on_path("aarch64-linux-gnu-gcc") || !Path::new(CROSS_LIBC).exists()) {
         packages.extend(["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]);
+    }
+    if wants_c && (!on_path("arm-none-eabi-gcc") || !Path::new(ARM_LIBC).exists()) {
+        packages.extend(["gcc-arm-none-eabi", "libnewlib-arm-none-eabi"]);
     }
     let is_enough = match Toolchain::forced() {
         None => targets.iter().all(|target| rustup_has(target)),

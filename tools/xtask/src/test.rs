@@ -12,7 +12,10 @@ use clap::Args;
 use crate::board::{Board, HANG};
 use crate::newer::Qemu;
 use crate::process::{self, LONG};
-use crate::{bench, demo, difference, docs, hosted, models, network, newcomer, panics, setup, size, workspace};
+use crate::{
+    bench, demo, difference, docs, firmware_c, hosted, models, network, newcomer, panics, setup, size, starter,
+    workspace,
+};
 
 /// Lanes that run side by side.
 const AT_ONCE: usize = 2;
@@ -40,10 +43,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let start = Instant::now();
     let steps = Steps { options, done: Mutex::default() };
     let runs_all = steps.runs_all();
-    steps.step("set-up", || if runs_all { setup::for_tests() } else { setup::run() });
+    steps.step("set-up", || setup::for_tests(runs_all));
     // Lanes side by side, as much of the work keeps one core busy: an emulator, the last crate of a build, a long test. Each
     // builds in a folder of its own.
-    let mut lanes: Vec<Lane<'_>> = vec![Box::new(host)];
+    let mut lanes: Vec<Lane<'_>> = vec![Box::new(host), Box::new(users)];
     if runs_all {
         lanes.extend([Box::new(neon) as Lane<'_>, Box::new(sanitizers)]);
     }
@@ -67,7 +70,6 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
     });
     newer_emulator(&steps);
-    steps.step("newcomer", newcomer::run);
     steps.step("demo", || demo::run(&demo::Options::default()));
     Ok(steps.finish(start))
 }
@@ -90,6 +92,7 @@ fn host(steps: &Steps<'_>) {
     rustdoc.env("RUSTDOCFLAGS", "-D warnings");
     steps.cargo("docs", rustdoc);
     steps.step("figures of the README", || docs::run(true));
+    steps.step("header of C", firmware_c::check_header);
     let mut tests = workspace::cargo(["test", "--workspace", "--no-fail-fast"]);
     tests.args(["--features", "scrimp/std,scrimp/embedded-hal"]);
     if steps.options.exhaustive {
@@ -100,6 +103,12 @@ fn host(steps: &Steps<'_>) {
     let mut optimised = workspace::cargo(suite);
     optimised.args(["--", "runtime"]);
     steps.cargo("conformance, optimised", optimised);
+}
+
+/// What those do who come to the library.
+fn users(steps: &Steps<'_>) {
+    steps.step("newcomer", newcomer::run);
+    steps.step("starter", starter::run);
 }
 
 /// On an AArch64 machine the host's steps are these.
@@ -179,6 +188,9 @@ fn on_board(steps: &Steps<'_>, board: &Board) {
     if models::BOARDS.contains(&name.as_str()) {
         steps.step(&format!("{name}: networks from .tflite"), || network::check(&board.for_results()));
         steps.step(&format!("{name}: models"), || models::check(board));
+    }
+    if firmware_c::BOARDS_OF_C.contains(&name.as_str()) {
+        steps.step(&format!("{name}: firmware in C"), || firmware_c::check(board));
     }
     if is_counted {
         steps.step(&format!("{name}: bench"), || bench::check(board));

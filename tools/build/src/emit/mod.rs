@@ -1,5 +1,6 @@
 //! Writes a model as Rust: what layers put into the file, and the module round them.
 
+mod c;
 mod format;
 mod imports;
 mod module;
@@ -8,6 +9,7 @@ use std::collections::HashMap;
 
 use crate::graph::{Graph, Tensor, TensorId};
 use crate::lower::Step;
+pub(crate) use c::Model as CModel;
 pub(crate) use module::{Head, write};
 
 /// Collects the `static`s of the layers and the one file of their constants.

@@ -34,6 +34,10 @@ pub(crate) struct Head {
 pub(crate) struct Module {
     pub(crate) rust: String,
     pub(crate) data: Vec<u8>,
+    /// The model's type.
+    pub(crate) name: String,
+    /// Whether it has a state, and so `reset`.
+    pub(crate) has_state: bool,
 }
 
 /// Writes a planned model.
@@ -109,7 +113,7 @@ pub(crate) fn write(head: &Head, graph: &Graph, work: &[Work], plan: &Plan) -> R
     let mut rust = heading(head, graph, work, plan, out.data.len());
     rust += &imports.text();
     rust += &rest;
-    Ok(Module { rust, data: out.data })
+    Ok(Module { rust, data: out.data, name, has_state: !reset.is_empty() })
 }
 
 /// The comment that the file begins with.
@@ -242,6 +246,11 @@ impl Text<'_> {
             "    /// {new_docs}\n    #[must_use]\n    pub fn new(memory: &'a mut Memory) -> Self {{\n{new_body}    }}\n\n"
         );
         if has_state {
+            let _ = write!(
+                self.out,
+                "    /// The model in memory that it has had before, its state as it was left.\n    #[must_use]\n    \
+                 pub fn resume(memory: &'a mut Memory) -> Self {{\n        Self {{ memory }}\n    }}\n\n"
+            );
             let _ = write!(
                 self.out,
                 "    /// Sets the state back to its start.\n    pub fn reset(&mut self) {{\n        let arena = &mut *self.memory;\n"
@@ -472,7 +481,7 @@ impl Slots<'_> {
 }
 
 /// Elements of the slice that a tensor is in Rust.
-fn elements(tensor: &Tensor) -> usize {
+pub(super) fn elements(tensor: &Tensor) -> usize {
     match tensor.element {
         Element::I4 => tensor.bytes(),
         _ => tensor.elements(),

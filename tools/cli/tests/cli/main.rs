@@ -7,6 +7,7 @@ mod deblur;
 mod evaluate;
 mod jpeg_variants;
 mod models;
+mod new;
 #[cfg(unix)]
 mod output;
 mod pictures;
