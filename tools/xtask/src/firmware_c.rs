@@ -15,8 +15,8 @@ use crate::process::{self, LONG};
 use crate::setup::Toolchain;
 use crate::{starter, workspace};
 
-/// Where C is run.
-pub(crate) const BOARDS_OF_C: [&str; 1] = ["mps2-an386"];
+/// One of each kind: no divider and no FPU; DSP; Helium.
+pub(crate) const BOARDS_OF_C: [&str; 3] = ["microbit", "mps2-an386", "mps3-an547"];
 const GCC: &str = "arm-none-eabi-gcc";
 const HEADER: &str = "tools/capi/include/scrimp.h";
 /// What a program that calls `scrimp_softmax_s8` alone may weigh, with vectors and start-up.

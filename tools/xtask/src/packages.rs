@@ -22,15 +22,20 @@ pub(crate) fn run() -> Result<()> {
         cargo.args(["-p", name]);
     }
     process::run("pack the crates", &mut cargo, LONG)?.check()?;
-    let unpacked = target.join("unpacked");
-    // Of another version.
-    let _ = fs::remove_dir_all(&unpacked);
+    // Outside, as cargo would take them for parts of this workspace.
+    let unpacked = std::env::temp_dir().join(format!("scrimp-packages-{}", std::process::id()));
     fs::create_dir_all(&unpacked)?;
+    let result = look(&target, &unpacked);
+    let _ = fs::remove_dir_all(&unpacked);
+    result
+}
+
+fn look(target: &Path, unpacked: &Path) -> Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     for (name, folder) in CRATES {
         let file = target.join(format!("package/{name}-{version}.crate"));
         let mut tar = Command::new("tar");
-        tar.arg("-xzf").arg(&file).arg("-C").arg(&unpacked);
+        tar.arg("-xzf").arg(&file).arg("-C").arg(unpacked);
         process::run("unpack", &mut tar, LONG)?.check()?;
         let package = unpacked.join(format!("{name}-{version}"));
         let (mut sources, mut included) = (Vec::new(), 0);
