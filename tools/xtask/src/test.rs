@@ -13,8 +13,8 @@ use crate::board::{Board, HANG};
 use crate::newer::Qemu;
 use crate::process::{self, LONG};
 use crate::{
-    bench, demo, difference, docs, firmware_c, hosted, models, network, newcomer, panics, setup, size, starter,
-    workspace,
+    bench, demo, difference, docs, firmware_c, hosted, models, network, newcomer, packages, panics, setup, size,
+    starter, workspace,
 };
 
 /// Lanes that run side by side.
@@ -109,6 +109,7 @@ fn host(steps: &Steps<'_>) {
 fn users(steps: &Steps<'_>) {
     steps.step("newcomer", newcomer::run);
     steps.step("starter", starter::run);
+    steps.step("packages", packages::run);
 }
 
 /// On an AArch64 machine the host's steps are these.

@@ -80,7 +80,8 @@ impl Model<'_> {
              /* Functions return 0, or -1 if a pointer is null or misaligned: then nothing was written. */\n\n"
         );
         let pointers = |of: &[Argument], word: &str| -> String {
-            let pointer = |a: &Argument| format!(", {word}{} {}[{upper}_{}_LEN]", a.c, a.name, a.upper);
+            // A line each: names are long.
+            let pointer = |a: &Argument| format!(",\n    {word}{} {}[{upper}_{}_LEN]", a.c, a.name, a.upper);
             of.iter().map(pointer).collect()
         };
         let (given, taken) = (pointers(&inputs, "const "), pointers(&outputs, ""));
@@ -117,9 +118,12 @@ impl Model<'_> {
         let Self { stem, type_name, has_state, .. } = self;
         let (inputs, outputs) =
             (self.arguments(&self.graph.inputs, "input"), self.arguments(&self.graph.outputs, "output"));
+        let mut names = ["Memory", type_name];
+        names.sort_unstable();
         let mut text = format!(
             "//! What `{stem}.h` declares.\n\n\
-             use scrimp_capi::{{Status, exclusive, shared}};\n\nuse crate::{stem}::{{Memory, {type_name}}};\n\n"
+             use scrimp_capi::{{Status, exclusive, shared}};\n\nuse crate::{stem}::{{{}}};\n\n",
+            names.join(", ")
         );
         let net = if *has_state { "resume" } else { "new" };
         let tuple = |names: Vec<&str>| match names.as_slice() {
