@@ -1,9 +1,10 @@
 //! `scrimp deblur FRAMES... --out-dir DIR`: a film, frame by frame, each with the one before it.
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use image::RgbImage;
