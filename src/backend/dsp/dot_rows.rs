@@ -5,7 +5,7 @@
 use core::mem::MaybeUninit;
 
 use super::Dsp;
-use super::leaves_dot::{self, BLOCK, Scale, Tables, Turn, TurnOfTwo};
+use super::leaves_dot::{self, BLOCK, Scale, Tables, Turn, TurnOfOne, TurnOfTwo};
 use crate::backend::dot_rows::{
     self, Codes, Data, DotRows, Folded, Format, LayerS8, Layout, Lines, OutputsS8, Rows, RunS8, row_term, rows_of,
 };
@@ -155,7 +155,17 @@ fn each(
 /// by `one`.
 #[inline(always)]
 fn plain(kind: Kind, layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8], one: Run) {
-    let inner = Loop::of(kind, layer.codes());
+    let codes = layer.codes();
+    if matches!(kind, Kind::S8)
+        && rows.gather.is_none()
+        && y.len() == codes.outputs()
+        && rows.x.len() >= codes.depth()
+        && codes.depth() <= BLOCK
+        && layer.filter_offset() == 0
+    {
+        return one_row(layer, rows.x, y);
+    }
+    let inner = Loop::of(kind, codes);
     if inner.of_two.is_none() {
         return each(&inner, layer, rows, y, one);
     }
@@ -391,6 +401,52 @@ fn clamp(outputs: &OutputsS8<'_>, y: &mut [i8]) {
         for y in y {
             *y = (*y).min(outputs.max).max(outputs.min);
         }
+    }
+}
+
+/// One row of at most [`BLOCK`] inputs through a plain layer of bytes: what [`fast`] does, with less around the loops.
+#[inline(never)]
+fn one_row(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
+    let (codes, outputs) = (layer.codes(), layer.outputs());
+    let Data::Packed(_, _, words, _) = codes.data() else { return };
+    let depth = codes.depth();
+    let (mut room, mut sums) = (Room::uninit(), Sums::<CHUNK>::uninit());
+    let (wide, sums): (*mut u32, *mut i32) = (room.as_mut_ptr().cast(), sums.as_mut_ptr().cast());
+    // SAFETY: a row, which is not empty, of at most `BLOCK` elements, for which there is room.
+    let sum = unsafe { leaves_dot::widen_row(x.as_ptr(), depth, wide) };
+    let fours = depth.div_ceil(4);
+    let group = depth.div_ceil(16) * 16;
+    let turn = TurnOfOne { fours: fours as u32, skip: (group - 4 * fours) as u32 * 4, less: sum.wrapping_mul(256) };
+    let one = layer.one_multiplier().filter(|&(mantissa, _)| mantissa > 0).map(|(mantissa, shift)| {
+        let right = u32::from(shift.unsigned_abs());
+        let half = (2 * outputs.offset + 1).wrapping_shl(right.wrapping_sub(1));
+        leaves_dot::One { mantissa, half, right }
+    });
+    let (all, mut first) = (y.len(), 0);
+    while first < all {
+        let n = (all - first).min(CHUNK);
+        let at = words.as_ptr().wrapping_add(first / 4 * group);
+        // The last one or two outputs of a layer by a loop that leaves out the others of their group.
+        let pair = matches!(n % 4, 1 | 2);
+        let groups = if pair { n / 4 } else { n.div_ceil(4) };
+        if groups > 0 {
+            // SAFETY: so many groups of the layer's outputs, and room for their sums; all inputs are widened.
+            unsafe { leaves_dot::s8_one(at, wide, groups, sums, &raw const turn) };
+        }
+        if pair {
+            let (at, sums) = (at.wrapping_add(groups * group), sums.wrapping_add(4 * groups));
+            // SAFETY: as above, one group.
+            unsafe { leaves_dot::s8_one_pair(at, wide, 1, sums, &raw const turn) };
+        }
+        let bias = outputs.bias.as_ptr().wrapping_add(first);
+        let to = y.as_mut_ptr().wrapping_add(first);
+        if let Some(one) = &one {
+            // SAFETY: sums, biases and outputs are valid for `n`; the layer is plain.
+            unsafe { leaves_dot::outputs_one(sums, bias, to, n, &raw const *one) };
+        } else {
+            plain_outputs(outputs, first, sums, 0, y.get_mut(first..first + n).unwrap_or(&mut []));
+        }
+        first += n;
     }
 }
 

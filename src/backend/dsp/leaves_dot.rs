@@ -275,6 +275,189 @@ pub(super) unsafe extern "C" fn s8(w: *const u32, x: *const u32, groups: usize, 
     )
 }
 
+/// What a loop over one row needs besides its pointers.
+#[repr(C)]
+pub(super) struct TurnOfOne {
+    /// Fours of inputs, not none.
+    pub(super) fours: u32,
+    /// Bytes from a group's weights to those of the next group.
+    pub(super) skip: u32,
+    /// 256 times the sum of the activations.
+    pub(super) less: i32,
+}
+
+/// The loop over one row: r0 weights, r1 activations, r8 to r11 the sums. It is entered in its middle for what is no whole turn of
+/// four fours, which are `$bytes` of code each.
+///
+/// On the stack: activations, entry, their end, `less`, sums, skip, groups.
+macro_rules! loop_of_one {
+    ($bytes:literal, [$($clear:literal),*], [$($four:expr),* $(,)?], [$($after:literal),*]) => {
+        naked_asm!(
+            ".arch armv7e-m",
+            "push {{r4-r11, lr}}",
+            "ldr r4, [sp, #36]",
+            "sub sp, #28",
+            "ldm r4, {{r5, r6, r7}}",
+            "adr.w r9, 2f",
+            // Fours that the first turn leaves out.
+            "rsb r10, r5, #0",
+            "and r10, r10, #3",
+            concat!("movs r11, #", $bytes),
+            "mla r9, r10, r11, r9",
+            "orr r9, r9, #1",
+            "add r5, r1, r5, lsl #3",
+            "strd r1, r9, [sp]",
+            "strd r5, r7, [sp, #8]",
+            "strd r3, r6, [sp, #16]",
+            "str r2, [sp, #24]",
+            "3:",
+            "ldr r1, [sp]",
+            "mov r8, #0",
+            "mov r9, #0",
+            $($clear,)*
+            "ldr pc, [sp, #4]",
+            ".p2align 2",
+            "2:",
+            ".rept 4",
+            "ldm.w r1!, {{r2, r3}}",
+            "ldm.w r0!, {{r4-r7}}",
+            $($four,)*
+            ".endr",
+            "ldr r2, [sp, #8]",
+            "cmp r1, r2",
+            "bne.w 2b",
+            "ldr r2, [sp, #12]",
+            "sub r9, r9, r8",
+            "asr r9, #7",
+            "rsb r8, r2, r8, lsl #1",
+            $($after,)*
+            "ldrd r3, r4, [sp, #16]",
+            "stm r3!, {{r8-r11}}",
+            "str r3, [sp, #16]",
+            "add r0, r4",
+            "ldr r2, [sp, #24]",
+            "subs r2, #1",
+            "str r2, [sp, #24]",
+            "bne.w 3b",
+            "add sp, #28",
+            "pop {{r4-r11, pc}}",
+        )
+    };
+}
+
+/// As [`s8`], by fours of inputs. 59 instructions for 64 products, 28 for four sums.
+///
+/// Alignment: as [`s8`].
+///
+/// # Safety
+/// `w` is valid for `groups` groups as `turn` says, not none, `x` for two words for each four of inputs, `sums` for four elements a
+/// group.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn s8_one(
+    w: *const u32,
+    x: *const u32,
+    groups: usize,
+    sums: *mut i32,
+    turn: *const TurnOfOne,
+) {
+    loop_of_one!(
+        "56",
+        ["mov r10, #0", "mov r11, #0"],
+        [two_words!("r4", "r5", "r2"), two_words!("r6", "r7", "r3"),],
+        ["sub r11, r11, r10", "asr r11, #7", "rsb r10, r2, r10, lsl #1"]
+    )
+}
+
+/// [`s8_one`] of which only the first two outputs of a group count. 35 instructions for 32 products.
+///
+/// Alignment: as [`s8`].
+///
+/// # Safety
+/// As [`s8_one`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn s8_one_pair(
+    w: *const u32,
+    x: *const u32,
+    groups: usize,
+    sums: *mut i32,
+    turn: *const TurnOfOne,
+) {
+    loop_of_one!(
+        "32",
+        [],
+        [
+            "smlad r9, r4, r2, r9",
+            "uxtb16 r4, r4",
+            "smlad r8, r4, r2, r8",
+            "smlad r9, r6, r3, r9",
+            "uxtb16 r6, r6",
+            "smlad r8, r6, r3, r8",
+        ],
+        []
+    )
+}
+
+/// [`widen`] of any number of activations; zeros stand behind them up to a multiple of four. 27 instructions for 16.
+///
+/// Alignment: as [`widen`].
+///
+/// # Safety
+/// `x` is valid for `n` elements, not none, `wide` for as many words of two, rounded up to four elements.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn widen_row(x: *const i8, n: usize, wide: *mut u32) -> i32 {
+    naked_asm!(
+        ".arch armv7e-m",
+        "push {{r4-r6, lr}}",
+        "movs r6, #0",
+        "mov r12, #0x00010001",
+        "lsrs lr, r1, #4",
+        "beq 3f",
+        "2:",
+        ".rept 4",
+        "ldr r3, [r0], #4",
+        "sxtb16 r4, r3",
+        "sxtb16 r5, r3, ror #8",
+        "smlad r6, r4, r12, r6",
+        "smlad r6, r5, r12, r6",
+        "strd r4, r5, [r2], #8",
+        ".endr",
+        "subs lr, #1",
+        "bne 2b",
+        "3:",
+        "ands lr, r1, #12",
+        "beq 5f",
+        "4:",
+        "ldr r3, [r0], #4",
+        "sxtb16 r4, r3",
+        "sxtb16 r5, r3, ror #8",
+        "smlad r6, r4, r12, r6",
+        "smlad r6, r5, r12, r6",
+        "strd r4, r5, [r2], #8",
+        "subs lr, #4",
+        "bne 4b",
+        "5:",
+        "ands r1, r1, #3",
+        "beq 7f",
+        "ldrb r3, [r0]",
+        "cmp r1, #2",
+        "blo 6f",
+        "ldrb r4, [r0, #1]",
+        "orr r3, r3, r4, lsl #8",
+        "beq 6f",
+        "ldrb r4, [r0, #2]",
+        "orr r3, r3, r4, lsl #16",
+        "6:",
+        "sxtb16 r4, r3",
+        "sxtb16 r5, r3, ror #8",
+        "smlad r6, r4, r12, r6",
+        "smlad r6, r5, r12, r6",
+        "strd r4, r5, [r2]",
+        "7:",
+        "mov r0, r6",
+        "pop {{r4-r6, pc}}",
+    )
+}
+
 /// What a loop over two rows needs besides its pointers.
 #[repr(C)]
 pub(super) struct TurnOfTwo {
@@ -927,6 +1110,64 @@ pub(super) unsafe extern "C" fn outputs_two_above(
     tables: *const Tables,
 ) {
     outputs_of_two!([], "r12")
+}
+
+/// One multiplier for all outputs.
+#[repr(C)]
+pub(super) struct One {
+    pub(super) mantissa: i32,
+    /// The output's offset and half a step, both shifted to the left as a product is.
+    pub(super) half: i32,
+    /// To the right, 1 to 22.
+    pub(super) right: u32,
+}
+
+/// [`outputs`] with one multiplier, of any number of sums. 8 instructions each.
+///
+/// Alignment: `ldm` of `one`, `ldrd` and `ldr` of `sums` and `bias`, words by their types; `y` by bytes.
+///
+/// # Safety
+/// `sums`, `bias` and `y` are valid for `n`, not none; no sum with its bias reaches 2^30. The mantissa is positive.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn outputs_one(sums: *const i32, bias: *const i32, y: *mut i8, n: usize, one: *const One) {
+    naked_asm!(
+        ".arch armv7e-m",
+        "push {{r4-r10, lr}}",
+        "ldr r4, [sp, #32]",
+        "ldm r4, {{r4, r5, r6}}",
+        "subs r3, #2",
+        "blo 3f",
+        "2:",
+        "ldrd r7, r8, [r0], #8",
+        "ldrd r9, r10, [r1], #8",
+        "add r7, r7, r9, lsl #1",
+        "add r8, r8, r10, lsl #1",
+        "add r9, r5, r7, asr #31",
+        "add r10, r5, r8, asr #31",
+        "smmlar r7, r7, r4, r9",
+        "smmlar r8, r8, r4, r10",
+        "asr r7, r6",
+        "asr r8, r6",
+        "ssat r7, #8, r7",
+        "ssat r8, #8, r8",
+        "strb r7, [r2], #1",
+        "strb r8, [r2], #1",
+        "subs r3, #2",
+        "bhs 2b",
+        "3:",
+        "adds r3, #1",
+        "bne 4f",
+        "ldr r7, [r0]",
+        "ldr r9, [r1]",
+        "add r7, r7, r9, lsl #1",
+        "add r9, r5, r7, asr #31",
+        "smmlar r7, r7, r4, r9",
+        "asr r7, r6",
+        "ssat r7, #8, r7",
+        "strb r7, [r2]",
+        "4:",
+        "pop {{r4-r10, pc}}",
+    )
 }
 
 /// One multiplier for all.

@@ -402,15 +402,20 @@ fn one_row(layer: &LayerS8<'_>, x: &[i8], y: &mut [i8]) {
             unsafe { leaves_dot::s8(x.as_ptr(), words, bias, sums, &raw const turn) };
         }
         if some > 0 {
-            // A whole group of biases; those behind the last one stand for nothing.
-            let mut last = [0; 8];
-            for (to, &from) in last.iter_mut().zip(outputs.bias.get(first + whole..).unwrap_or(&[])) {
-                *to = from;
-            }
-            turn.end = sums.wrapping_add(whole + 8);
-            let words = words.wrapping_add(whole / 8 * group);
+            let last = outputs.bias.get(first + whole..).unwrap_or(&[]);
+            let (words, sums) = (words.wrapping_add(whole / 8 * group), sums.wrapping_add(whole));
+            turn.end = sums.wrapping_add(8);
+            // Biases that are not there stand for nothing.
+            let of = |o: usize| last.get(o).copied().unwrap_or(0);
+            let last = [of(0), of(1), of(2), of(3), of(4), of(5), of(6), of(7)];
             // SAFETY: as above; the last group's words are there, padding too, and `CHUNK` is a multiple of 8.
-            unsafe { leaves_dot::s8(x.as_ptr(), words, last.as_ptr(), sums.wrapping_add(whole), &raw const turn) };
+            unsafe {
+                match some {
+                    1 | 2 => leaves_dot::s8_two_outputs(x.as_ptr(), words, last.as_ptr(), sums, depth),
+                    3 | 4 => leaves_dot::s8_four(x.as_ptr(), words, last.as_ptr(), sums, depth),
+                    _ => leaves_dot::s8(x.as_ptr(), words, last.as_ptr(), sums, &raw const turn),
+                }
+            }
         }
         let y = to.wrapping_add(first);
         if let Some(one) = &one {

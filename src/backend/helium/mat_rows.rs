@@ -68,31 +68,35 @@ fn product(of: &MatS8, lhs: &[i8], rhs: &[i8], y: &mut [i8], scratch: &mut [i32]
         for start in starts.iter_mut().take(n) {
             *start = start.wrapping_mul(offsets[0]).wrapping_add(all);
         }
+        let mut turn = TurnOfTwo {
+            x: [lhs.as_ptr(), lhs.as_ptr().wrapping_add(depth)],
+            blocks: (depth / 16) as u32,
+            tail: (depth % 16) as u32,
+            end: sums.wrapping_add(n.div_ceil(4) * 8),
+        };
+        let mut y0 = y.as_mut_ptr().wrapping_add(first);
         let mut r = 0;
         while r < rows {
-            // A row alone goes with itself.
-            let pair = [r, (r + 1).min(rows - 1)];
-            let mut x_of = pair.map(|r| lhs.as_ptr().wrapping_add(r * depth));
+            let mut y1 = y0.wrapping_add(cols);
+            if r + 1 == rows {
+                // A row alone goes with itself.
+                (turn.x[1], y1) = (turn.x[0], y0);
+            }
             if of.lhs_is_transposed {
-                x_of = copies(of, lhs, pair, x);
+                turn.x = copies(of, lhs, [r, (r + 1).min(rows - 1)], x);
             }
             if offsets[1] != 0 {
                 // SAFETY: both rows are there, and not empty.
-                let both = unsafe { leaves_mat::sum_two(x_of[0], x_of[1], depth) };
+                let both = unsafe { leaves_mat::sum_two(turn.x[0], turn.x[1], depth) };
                 outputs.terms = [both as i32, (both >> 32) as i32].map(|sum| sum.wrapping_mul(offsets[1]));
             }
-            let turn = TurnOfTwo {
-                x: x_of,
-                blocks: (depth / 16) as u32,
-                tail: (depth % 16) as u32,
-                end: sums.wrapping_add(n.div_ceil(4) * 8),
-            };
             // SAFETY: both rows are there, and not empty; the groups of `n` columns are packed and have starts; there is room for
             // two sums of each of at most `COLUMNS`.
             unsafe { leaves_dot::s8_two(words.as_ptr().cast(), starts.as_ptr(), sums, &raw const turn) };
-            let [y0, y1] = pair.map(|r| y.as_mut_ptr().wrapping_add(r * cols + first));
             // SAFETY: the sums, and `n` outputs of both rows, which are in `y`; shifts are within bounds, as the product is plain.
             unsafe { leaves_mat::outputs_two(sums, y0, y1, n, &raw const outputs) };
+            turn.x = turn.x.map(|x| x.wrapping_add(2 * depth));
+            y0 = y0.wrapping_add(2 * cols);
             r += 2;
         }
         first += n;
