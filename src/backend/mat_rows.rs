@@ -6,18 +6,15 @@
 
 use crate::fixedpoint::{Multiplier, Rounding};
 
-/// Columns that get room in the scratch as words, at most, unless 16 are all there are; twice as many as 16-bit numbers, four times
-/// as many as bytes. A tile of them is packed, then all rows pass it.
-const COLUMNS: usize = 12;
-
-/// Words of scratch for a product: two rows, a tile of columns, and a word for each of those. More than 12 made the arena of a
-/// keyword transformer larger.
+/// Words of scratch for a product: two rows, a tile of columns as words, and a word for each of those. The tile is 16 columns, of
+/// deep matrices 12: more made the arena of a keyword transformer larger. As 16-bit numbers it has twice as many, as bytes four
+/// times. It is packed, then all rows pass it.
 pub(crate) const fn scratch(depth: usize, cols: usize) -> usize {
     // Far from what would overflow, as a depth is at most 2^20.
     let depth = depth.next_multiple_of(4);
-    let sums = if cols > 4 * COLUMNS { 4 * COLUMNS } else { cols.next_multiple_of(4) };
-    let cols = if cols > 16 { COLUMNS } else { sums };
-    (2 + cols) * depth + sums
+    let most = if depth <= 64 || cols <= 16 { 16 } else { 12 };
+    let sums = if cols > 4 * most { 4 * most } else { cols.next_multiple_of(4) };
+    (2 + if cols > most { most } else { sums }) * depth + sums
 }
 
 /// One product, checked.

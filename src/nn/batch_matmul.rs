@@ -29,6 +29,8 @@ pub struct BatchShape {
     cols: usize,
     lhs_is_transposed: bool,
     rhs_is_transposed: bool,
+    /// Elements of both inputs and of the output.
+    elements: [usize; 3],
 }
 
 impl BatchShape {
@@ -77,6 +79,7 @@ impl BatchShape {
             cols,
             lhs_is_transposed,
             rhs_is_transposed,
+            elements: [0; 3],
         }
         .checked()
     }
@@ -106,7 +109,7 @@ impl BatchShape {
         }
         let Self { lhs, rhs, rows, depth, cols, .. } = self;
         match (product(lhs, rows, depth), product(rhs, depth, cols), product(self.batches(), rows, cols)) {
-            (Some(_), Some(_), Some(_)) => Ok(self),
+            (Some(l), Some(r), Some(y)) => Ok(Self { elements: [l, r, y], ..self }),
             _ => Err(Error::TooLarge { what: Arg::Rows, max: usize::MAX / at_least_one(depth), got: rows }),
         }
     }
@@ -137,10 +140,9 @@ impl BatchShape {
     }
 
     fn check(&self, lhs: usize, rhs: usize, y: usize) -> Result<(), Error> {
-        let elements = |batches, rows, cols| product(batches, rows, cols).unwrap_or(usize::MAX);
-        length(Arg::Lhs, elements(self.lhs, self.rows, self.depth), lhs)?;
-        length(Arg::Rhs, elements(self.rhs, self.depth, self.cols), rhs)?;
-        length(Arg::Y, elements(self.batches(), self.rows, self.cols), y)
+        length(Arg::Lhs, self.elements[0], lhs)?;
+        length(Arg::Rhs, self.elements[1], rhs)?;
+        length(Arg::Y, self.elements[2], y)
     }
 }
 
@@ -532,6 +534,9 @@ impl<R: Arithmetic> Kernel for Product<'_, R> {
         let Self { rule, lhs, rhs, y, shape, scratch } = self;
         let [b0, b1, rows, cols] = shape.output();
         let [outer, ..] = shape.batches();
+        if y.len() == rows * cols && rule.by_loop(b, shape, Operands { lhs, rhs, y: &mut *y, scratch: &mut *scratch }) {
+            return;
+        }
         let mut matrices = y.chunks_exact_mut((rows * cols).max(1));
         for batch in (0..outer).flat_map(|o| (0..b0).flat_map(move |i0| (0..b1).map(move |i1| [o, i0, i1]))) {
             let Some(y) = matrices.next() else { return };

@@ -102,71 +102,155 @@ pub(super) unsafe extern "C" fn pack_rows(from: *const i8, to: *mut i8, n: usize
     )
 }
 
-/// The sums of two rows, that of `x0` in the lower half. 5 instructions for twice 16.
-///
-/// Alignment: by bytes.
-///
-/// # Safety
-/// Both are valid for `n` elements, not none.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn sum_two(x0: *const i8, x1: *const i8, n: usize) -> u64 {
-    naked_asm!(
-        ".cpu cortex-m55",
-        "push {{r4, r5, r6, lr}}",
-        "movs r4, #0",
-        "movs r6, #0",
-        "dlstp.8 lr, r2",
-        "2:",
-        "vldrb.u8 q0, [r0], #16",
-        "vldrb.u8 q1, [r1], #16",
-        "vaddva.s8 r4, q0",
-        "vaddva.s8 r6, q1",
-        "letp lr, 2b",
-        "mov r0, r4",
-        "mov r1, r6",
-        "pop {{r4, r5, r6, pc}}",
-    )
-}
-
-/// What outputs are made with.
+/// Pairs of rows, and what becomes of them.
 #[repr(C)]
-pub(super) struct Outputs {
+pub(super) struct Pairs {
+    pub(super) x: [*const i8; 2],
+    /// Whole blocks of sixteen inputs.
+    pub(super) blocks: u32,
+    /// Inputs behind them, fewer than sixteen.
+    pub(super) tail: u32,
+    /// Columns as [`pack_columns`] lays them.
+    pub(super) words: *const i32,
+    /// What each of them starts from.
+    pub(super) starts: *const i32,
+    /// Room for two sums of each column, rounded up to four.
+    pub(super) sums: *mut i32,
+    pub(super) end: *mut i32,
+    pub(super) y: [*mut i8; 2],
+    /// Columns.
+    pub(super) n: usize,
+    pub(super) depth: usize,
     pub(super) mantissa: i32,
     /// To the left, -31 to -1.
     pub(super) shift: i32,
     pub(super) offset: i32,
+    /// What times the sum of a row is added to its sums.
+    pub(super) rhs_offset: i32,
     pub(super) min: i32,
     pub(super) max: i32,
-    /// Added to the sums of each row.
+    /// Bytes from a pair of rows to the next, and of their outputs.
+    pub(super) x_step: usize,
+    pub(super) y_step: usize,
+    /// Pairs of rows.
+    pub(super) pairs: usize,
+    /// For the loop.
     pub(super) terms: [i32; 2],
 }
 
-/// Outputs of two rows, whose sums stand by fours, with one multiplier. 21 instructions for twice 4.
+macro_rules! column_of_two {
+    ($sum0:literal, $sum1:literal) => {
+        concat!("vldrb.u8 q2, [r1], #16\nvmlava.s8 ", $sum0, ", q0, q2\nvmlava.s8 ", $sum1, ", q1, q2\n")
+    };
+}
+
+/// All rows, two by two, through a tile of columns: 14 instructions for 128 products and 5 for twice 16 inputs' sums, as
+/// `leaves_dot::s8_two`; then outputs with one multiplier, 21 for twice 4: `vqrdmulh` is SRDHM, RDPOT is `vrshl` of a number that
+/// is one less if negative. What stands around it is 30 instructions a pair of rows and 13 a group of columns.
 ///
-/// `vqrdmulh` is SRDHM; RDPOT is `vrshl` of a number that is one less if negative.
+/// On the stack: both rows, turns, entry, tail, end of the sums, `pairs`.
 ///
-/// Alignment: `ldm` of `outputs`, `vldrw` of `sums`, words by their types; `y0` and `y1` by bytes.
+/// Alignment: `ldrd` and `ldr` of `pairs`, `ldm` of its starts, `stm` and `vldrw` of its sums, words by their types; rows,
+/// columns and outputs by bytes; `vpush` to the stack.
 ///
 /// # Safety
-/// `sums` are valid for two of each of `n` outputs, rounded up to four, `y0` and `y1` for `n`, not none.
+/// All that `pairs` names is there: so many pairs of rows, not none, of a depth that is its blocks and tail and not 0, columns, which
+/// are not none, with starts and room for sums, rounded up to four, and outputs.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn outputs_two(
-    sums: *const i32,
-    y0: *mut i8,
-    y1: *mut i8,
-    n: usize,
-    outputs: *const Outputs,
-) {
+pub(super) unsafe extern "C" fn rows_by_columns(pairs: *mut Pairs) {
     naked_asm!(
         ".cpu cortex-m55",
-        "push {{r4-r10, lr}}",
+        "push {{r4-r11, lr}}",
         "vpush {{d8-d11}}",
-        "ldr r4, [sp, #64]",
-        "ldm r4, {{r4, r5, r6, r7, r8, r9, r10}}",
-        "vdup.32 q4, r7",
-        "vdup.32 q5, r8",
-        "dlstp.32 lr, r3",
+        "sub sp, #32",
+        "str r0, [sp, #24]",
+        "ldrd r3, r4, [r0]",
+        "ldrd r5, r6, [r0, #8]",
+        "ldr r7, [r0, #28]",
+        "ldrd r8, r9, [r0, #64]",
+        "vdup.32 q4, r8",
+        "vdup.32 q5, r9",
+        // Turns of eight blocks, and how many of them the first one leaves out.
+        "add r8, r5, #7",
+        "lsrs r8, r8, #3",
+        "rsb r10, r5, r8, lsl #3",
+        "movs r9, #56",
+        "adr.w r12, 2f",
+        "mla r10, r10, r9, r12",
+        "adr.w r12, 4f",
+        "cmp r5, #0",
+        "it eq",
+        "moveq r10, r12",
+        "orr r10, r10, #1",
+        "strd r3, r4, [sp]",
+        "strd r8, r10, [sp, #8]",
+        "strd r6, r7, [sp, #16]",
+        "6:",
+        "ldr r12, [sp, #24]",
+        "ldr r5, [r12, #60]",
+        "cbz r5, 7f",
+        "ldrd r0, r1, [sp]",
+        "ldr r2, [r12, #44]",
+        "movs r4, #0",
+        "movs r6, #0",
+        "dlstp.8 lr, r2",
+        "8:",
+        "vldrb.u8 q0, [r0], #16",
+        "vldrb.u8 q1, [r1], #16",
+        "vaddva.s8 r4, q0",
+        "vaddva.s8 r6, q1",
+        "letp lr, 8b",
+        "mul r4, r4, r5",
+        "mul r6, r6, r5",
+        "strd r4, r6, [r12, #84]",
+        "7:",
+        "ldrd r1, r9, [r12, #16]",
+        "ldr r11, [r12, #24]",
+        ".p2align 2",
+        "3:",
+        "ldm r9, {{r0, r2, r4, r6}}",
+        "ldm r9!, {{r8, r10, r12, lr}}",
+        "ldrd r3, r7, [sp]",
+        "ldr r5, [sp, #8]",
+        "ldr pc, [sp, #12]",
+        ".p2align 2",
         "2:",
+        ".rept 8",
+        "vldrb.u8 q0, [r3], #16",
+        "vldrb.u8 q1, [r7], #16",
+        column_of_two!("r0", "r8"),
+        column_of_two!("r2", "r10"),
+        column_of_two!("r4", "r12"),
+        column_of_two!("r6", "lr"),
+        ".endr",
+        "subs r5, #1",
+        "bne.w 2b",
+        ".p2align 2",
+        "4:",
+        "ldr r5, [sp, #16]",
+        "cbz r5, 5f",
+        "vctp.8 r5",
+        "vpstt",
+        "vldrbt.u8 q0, [r3]",
+        "vldrbt.u8 q1, [r7]",
+        column_of_two!("r0", "r8"),
+        column_of_two!("r2", "r10"),
+        column_of_two!("r4", "r12"),
+        column_of_two!("r6", "lr"),
+        "5:",
+        "stm r11!, {{r0, r2, r4, r6, r8, r10, r12, lr}}",
+        "ldr r5, [sp, #20]",
+        "cmp r11, r5",
+        "bne.w 3b",
+        "ldr r12, [sp, #24]",
+        "ldr r0, [r12, #24]",
+        "ldrd r1, r2, [r12, #32]",
+        "ldr r3, [r12, #40]",
+        "ldrd r4, r5, [r12, #48]",
+        "ldr r6, [r12, #56]",
+        "ldrd r9, r10, [r12, #84]",
+        "dlstp.32 lr, r3",
+        "9:",
         "vldrw.u32 q0, [r0], #16",
         "vldrw.u32 q1, [r0], #16",
         "vadd.i32 q0, q0, r9",
@@ -187,8 +271,22 @@ pub(super) unsafe extern "C" fn outputs_two(
         "vmin.s32 q1, q1, q5",
         "vstrb.32 q0, [r1], #4",
         "vstrb.32 q1, [r2], #4",
-        "letp lr, 2b",
+        "letp lr, 9b",
+        "ldrd r1, r2, [r12, #32]",
+        "ldrd r3, r4, [r12, #72]",
+        "add r1, r4",
+        "add r2, r4",
+        "strd r1, r2, [r12, #32]",
+        "ldrd r0, r1, [sp]",
+        "add r0, r3",
+        "add r1, r3",
+        "strd r0, r1, [sp]",
+        "ldr r5, [r12, #80]",
+        "subs r5, #1",
+        "str r5, [r12, #80]",
+        "bne.w 6b",
+        "add sp, #32",
         "vpop {{d8-d11}}",
-        "pop {{r4-r10, pc}}",
+        "pop {{r4-r11, pc}}",
     )
 }

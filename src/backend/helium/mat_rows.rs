@@ -1,4 +1,4 @@
-//! Products of matrices: the right one packed as weights are, then the loop over two rows of `leaves_dot`. Counts are in
+//! Products of matrices: the right one packed as weights are, then a loop over two rows as `leaves_dot` has. Counts are in
 //! `backend/helium.md`.
 //!
 //! Offsets do not fit a byte, so they go by sums:
@@ -8,8 +8,7 @@
 use core::mem::MaybeUninit;
 
 use super::Helium;
-use super::leaves_dot::{self, TurnOfTwo};
-use super::leaves_mat::{self, Columns, Outputs};
+use super::leaves_mat::{self, Columns, Pairs};
 use crate::backend::mat_rows::{MatRows, MatS8};
 
 /// Columns of a tile, at most.
@@ -41,14 +40,6 @@ fn product(of: &MatS8, lhs: &[i8], rhs: &[i8], y: &mut [i8], scratch: &mut [i32]
     }
     let mut sums = Sums::uninit();
     let sums: *mut i32 = sums.as_mut_ptr().cast();
-    let mut outputs = Outputs {
-        mantissa: of.multiplier.mantissa,
-        shift: of.multiplier.shift,
-        offset: of.output_offset,
-        min: of.min.into(),
-        max: of.max.into(),
-        terms: [0; 2],
-    };
     let all = offsets[0].wrapping_mul(offsets[1]).wrapping_mul(depth as i32);
     let mut first = 0;
     while first < cols {
@@ -68,36 +59,51 @@ fn product(of: &MatS8, lhs: &[i8], rhs: &[i8], y: &mut [i8], scratch: &mut [i32]
         for start in starts.iter_mut().take(n) {
             *start = start.wrapping_mul(offsets[0]).wrapping_add(all);
         }
-        let mut turn = TurnOfTwo {
+        let mut pairs = Pairs {
             x: [lhs.as_ptr(), lhs.as_ptr().wrapping_add(depth)],
             blocks: (depth / 16) as u32,
             tail: (depth % 16) as u32,
+            words: words.as_ptr(),
+            starts: starts.as_ptr(),
+            sums,
             end: sums.wrapping_add(n.div_ceil(4) * 8),
+            y: [first, first + cols].map(|at| y.as_mut_ptr().wrapping_add(at)),
+            n,
+            depth,
+            mantissa: of.multiplier.mantissa,
+            shift: of.multiplier.shift,
+            offset: of.output_offset,
+            rhs_offset: offsets[1],
+            min: of.min.into(),
+            max: of.max.into(),
+            x_step: 2 * depth,
+            y_step: 2 * cols,
+            pairs: rows / 2,
+            terms: [0; 2],
         };
-        let mut y0 = y.as_mut_ptr().wrapping_add(first);
-        let mut r = 0;
-        while r < rows {
-            let mut y1 = y0.wrapping_add(cols);
-            if r + 1 == rows {
-                // A row alone goes with itself.
-                (turn.x[1], y1) = (turn.x[0], y0);
+        if of.lhs_is_transposed {
+            for r in (0..rows).step_by(2) {
+                let both = [r, (r + 1).min(rows - 1)];
+                pairs.x = copies(of, lhs, both, x);
+                pairs.y = both.map(|r| y.as_mut_ptr().wrapping_add(r * cols + first));
+                pairs.pairs = 1;
+                // SAFETY: both rows were copied; `n` columns are packed and have starts, and their sums have room; their outputs are in
+                // `y`. Shifts are within bounds, as the product is plain.
+                unsafe { leaves_mat::rows_by_columns(&raw mut pairs) };
             }
-            if of.lhs_is_transposed {
-                turn.x = copies(of, lhs, [r, (r + 1).min(rows - 1)], x);
+        } else {
+            if rows > 1 {
+                // SAFETY: as above, of so many pairs of rows.
+                unsafe { leaves_mat::rows_by_columns(&raw mut pairs) };
             }
-            if offsets[1] != 0 {
-                // SAFETY: both rows are there, and not empty.
-                let both = unsafe { leaves_mat::sum_two(turn.x[0], turn.x[1], depth) };
-                outputs.terms = [both as i32, (both >> 32) as i32].map(|sum| sum.wrapping_mul(offsets[1]));
+            if !rows.is_multiple_of(2) {
+                // The last row goes with itself.
+                pairs.x = [lhs.as_ptr().wrapping_add((rows - 1) * depth); 2];
+                pairs.y = [y.as_mut_ptr().wrapping_add((rows - 1) * cols + first); 2];
+                pairs.pairs = 1;
+                // SAFETY: as above.
+                unsafe { leaves_mat::rows_by_columns(&raw mut pairs) };
             }
-            // SAFETY: both rows are there, and not empty; the groups of `n` columns are packed and have starts; there is room for
-            // two sums of each of at most `COLUMNS`.
-            unsafe { leaves_dot::s8_two(words.as_ptr().cast(), starts.as_ptr(), sums, &raw const turn) };
-            // SAFETY: the sums, and `n` outputs of both rows, which are in `y`; shifts are within bounds, as the product is plain.
-            unsafe { leaves_mat::outputs_two(sums, y0, y1, n, &raw const outputs) };
-            turn.x = turn.x.map(|x| x.wrapping_add(2 * depth));
-            y0 = y0.wrapping_add(2 * cols);
-            r += 2;
         }
         first += n;
     }

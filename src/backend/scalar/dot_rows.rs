@@ -13,7 +13,7 @@ use core::arch::naked_asm;
 use super::Scalar;
 use crate::backend::dot_rows::{self, Codes, Data, DotRows, LayerS8, Rows};
 #[cfg(scrimp_picked = "scalar")]
-use crate::backend::dot_rows::{OutputsS8, RunS8};
+use crate::backend::dot_rows::{Lines, OutputsS8, RunS8, row_term, rows_of};
 
 impl DotRows for Scalar {
     #[inline(always)]
@@ -32,7 +32,11 @@ impl DotRows for Scalar {
 
 /// What runs a layer: bytes, of which networks are, by a loop that links no other.
 #[cfg(scrimp_picked = "scalar")]
-pub(crate) const fn choose_s8(codes: &Codes<'_>, _: &OutputsS8<'_>) -> RunS8 {
+pub(crate) const fn choose_s8(codes: &Codes<'_>, outputs: &OutputsS8<'_>) -> RunS8 {
+    fn run_plain(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
+        let shape = (layer.codes().depth(), layer.codes().outputs());
+        rows.each(shape, y, Lines::copy, |x, step, y| plain_rows(layer, x, step, y));
+    }
     fn run_bytes(layer: &LayerS8<'_>, rows: Rows<'_, i8>, y: &mut [i8]) {
         dot_rows::linear_s8_by(byte_sums, layer, rows, y);
     }
@@ -40,9 +44,94 @@ pub(crate) const fn choose_s8(codes: &Codes<'_>, _: &OutputsS8<'_>) -> RunS8 {
         dot_rows::linear_s8_by(row_sums, layer, rows, y);
     }
     match codes.data() {
+        Data::Bytes(_) if codes.dropped() == 0 && outputs.is_plain => run_plain,
         Data::Bytes(_) if codes.dropped() == 0 => run_bytes,
         _ => run_any,
     }
+}
+
+/// Outputs at a time.
+#[cfg(scrimp_picked = "scalar")]
+const CHUNK: usize = 32;
+
+/// Rows through a plain layer of bytes.
+#[cfg(scrimp_picked = "scalar")]
+#[inline(never)]
+fn plain_rows(layer: &LayerS8<'_>, x: &[i8], step: usize, y: &mut [i8]) {
+    let (codes, outputs) = (layer.codes(), layer.outputs());
+    let mut room = core::mem::MaybeUninit::<[i32; CHUNK]>::uninit();
+    let room: *mut i32 = room.as_mut_ptr().cast();
+    for (x, y) in rows_of(x, step, codes.depth()).zip(y.chunks_exact_mut(codes.outputs().max(1))) {
+        let row = row_term(x, layer.filter_offset());
+        for ((first, y), bias) in (0..).step_by(CHUNK).zip(y.chunks_mut(CHUNK)).zip(outputs.bias.chunks(CHUNK)) {
+            let n = y.len().min(bias.len());
+            for (o, &bias) in bias.iter().enumerate().take(n) {
+                // SAFETY: at most `CHUNK` of them.
+                unsafe { room.wrapping_add(o).write(bias.wrapping_add(row)) };
+            }
+            // SAFETY: so many were written.
+            let sums = unsafe { core::slice::from_raw_parts_mut(room, n) };
+            byte_sums(codes, x, first, n, sums);
+            let tables = Tables {
+                mantissa: outputs.mantissa.as_ptr().wrapping_add(first),
+                shift: outputs.shift.as_ptr().wrapping_add(first),
+                twice_offset: 2 * outputs.offset + 1,
+            };
+            // SAFETY: `n` sums and outputs, not none, and the tables have an entry for each output; shifts and sums are within bounds,
+            // as the layer is plain.
+            unsafe { plain_outputs(sums.as_ptr(), y.as_mut_ptr(), n, &raw const tables) };
+            if outputs.min > i8::MIN || outputs.max < i8::MAX {
+                for y in y {
+                    *y = (*y).min(outputs.max).max(outputs.min);
+                }
+            }
+        }
+    }
+}
+
+/// What outputs are made with.
+#[cfg(scrimp_picked = "scalar")]
+#[repr(C)]
+struct Tables {
+    mantissa: *const i32,
+    shift: *const i8,
+    /// Twice the output's offset, and 1.
+    twice_offset: i32,
+}
+
+/// Outputs of sums with their bias, as i8 without a further clamp: 16 instructions each. The first rounding is the carry of the
+/// product's lower half; what the second one adds before its shift and the offset ride in that addition.
+///
+/// Alignment: `ldm` of `tables`, `ldr` of `sums` and mantissas, words by their types; shifts and `y` by bytes.
+///
+/// # Safety
+/// `sums`, `y` and the tables are valid for `n`, not none. Shifts are -22 to -1, and no sum reaches 2^30.
+#[cfg(scrimp_picked = "scalar")]
+#[unsafe(naked)]
+unsafe extern "C" fn plain_outputs(sums: *const i32, y: *mut i8, n: usize, tables: *const Tables) {
+    naked_asm!(
+        ".arch armv7-m",
+        "push {{r4-r9, lr}}",
+        "ldm r3, {{r3, r4, r5}}",
+        "2:",
+        "ldr r6, [r0], #4",
+        "ldr r7, [r3], #4",
+        "ldrsb r8, [r4], #1",
+        "add r6, r6",
+        "mvn r8, r8",
+        "eor r9, r6, r7",
+        "lsl r12, r5, r8",
+        "add r12, r12, r9, asr #31",
+        "smull r9, r6, r6, r7",
+        "adds r9, r9",
+        "adc r6, r6, r12",
+        "asr r6, r8",
+        "ssat r6, #8, r6, asr #1",
+        "strb r6, [r1], #1",
+        "subs r2, #1",
+        "bne 2b",
+        "pop {{r4-r9, pc}}",
+    )
 }
 
 /// [`row_sums`] of bytes that are read as they are.
@@ -61,9 +150,52 @@ fn byte_sums(codes: &Codes<'_>, x: &[i8], first: usize, n: usize, sums: &mut [i3
         };
         done = whole;
     }
-    if done < n {
-        dot_rows::byte_row_sums(codes, x, first + done, n - done, sums.get_mut(done..).unwrap_or(&mut []));
+    if x.len() != depth || first + n > codes.outputs() {
+        return;
     }
+    for (o, sum) in sums.iter_mut().enumerate().take(n).skip(done) {
+        let w = w.as_ptr().wrapping_add((first + o) * depth);
+        // SAFETY: a row of the weights, and as many activations, not none.
+        *sum = sum.wrapping_add(unsafe { one_row(w, x.as_ptr(), depth) });
+    }
+}
+
+/// The products of one row: 3 instructions each.
+///
+/// Alignment: by bytes.
+///
+/// # Safety
+/// `w` and `x` are valid for `depth`, not none.
+#[cfg(scrimp_picked = "scalar")]
+#[unsafe(naked)]
+unsafe extern "C" fn one_row(w: *const i8, x: *const i8, depth: usize) -> i32 {
+    naked_asm!(
+        ".arch armv7-m",
+        "push {{r4, lr}}",
+        "mov r12, #0",
+        "lsrs lr, r2, #3",
+        "beq 3f",
+        "2:",
+        ".rept 8",
+        "ldrsb r3, [r0], #1",
+        "ldrsb r4, [r1], #1",
+        "mla r12, r3, r4, r12",
+        ".endr",
+        "subs lr, #1",
+        "bne 2b",
+        "3:",
+        "ands r2, r2, #7",
+        "beq 5f",
+        "4:",
+        "ldrsb r3, [r0], #1",
+        "ldrsb r4, [r1], #1",
+        "mla r12, r3, r4, r12",
+        "subs r2, #1",
+        "bne 4b",
+        "5:",
+        "mov r0, r12",
+        "pop {{r4, pc}}",
+    )
 }
 
 /// What a loop needs besides its pointers.
