@@ -59,7 +59,7 @@ pub(crate) trait StepRows: Copy {
     #[inline(always)]
     fn saturate_s8(self, x: &[i32], offset: i32, y: &mut [i8]) {
         for (y, &x) in y.iter_mut().zip(x) {
-            *y = x.saturating_add(offset).max(-128).min(127) as i8;
+            *y = x.saturating_add(offset).clamp(-128, 127) as i8;
         }
     }
 }
