@@ -28,7 +28,7 @@ pub use quantization::Quantization;
 pub use reciprocal::{reciprocal, rounded_reciprocal};
 pub use requantize::{Rounding, requantize, requantize_s64};
 pub use rounding::{rounding_shift_right, saturating_doubling_high_mul};
-#[cfg(target_arch = "arm")]
+#[cfg(all(target_arch = "arm", scrimp_has = "helium"))]
 pub(crate) use sigmoid_s16::SIGMOID as SIGMOID_S16;
 pub use sigmoid_s16::SigmoidS16;
 #[cfg(any(scrimp_has = "dsp", scrimp_has = "helium"))]

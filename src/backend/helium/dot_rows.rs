@@ -571,7 +571,7 @@ fn folded(of: &Folded<'_>, x: &[i8], y: &mut [i32]) {
 
 #[inline(never)]
 fn portable_folded(of: &Folded<'_>, x: &[i8], y: &mut [i32]) {
-    dot_rows::folded_s8_by(|codes, x, y| add_sums(codes, x, y), of, x, y);
+    dot_rows::folded_s8_by(add_sums, of, x, y);
 }
 
 #[inline(never)]
