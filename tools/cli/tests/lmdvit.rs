@@ -566,7 +566,8 @@ fn motion_is_found_as_in_python_and_can_be_given() {
 
         // One place too few: an error that says how many there are.
         let mut again = map.clone();
-        let short = &mut vectors.clone()[..groups - 1];
+        let mut few = vectors;
+        let short = &mut few[..groups - 1];
         let error = net.motion(input.frame(), previous, &mut again, short, &mut area).expect_err("no room");
         assert_eq!(error, Error::TooLarge { what: Arg::Groups, max: groups - 1, got: groups });
 
