@@ -60,6 +60,7 @@ macro_rules! expect {
 
 /// The pages of `docs` that have examples: they are tested as those of the README are.
 #[cfg(doctest)]
+#[forbid(unsafe_code)]
 mod pages {
     #[doc = include_str!("../docs/adalog.md")]
     struct AdaLog;
