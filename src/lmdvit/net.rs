@@ -264,7 +264,7 @@ impl<'m> LmdVit<'m> {
 
     /// Only finds the motion: turns a map of active cells, as [`decide`](Self::decide) writes it, into that of their groups, and writes
     /// the groups' displacements since `previous`; what [`Policy::Groups`] takes. Returns the number of groups, at most
-    /// [`MAX_GROUPS`](super::MAX_GROUPS); cells of any beyond become inactive. `work` has at least [`Config::motion_bytes`]; a run
+    /// [`MAX_GROUPS`](super::MAX_GROUPS); cells of any beyond get the group 255, which stands still. `work` has at least [`Config::motion_bytes`]; a run
     /// has room for them in its own.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
     python3 export.py cells lmdvit-t16 --restorer restorer --mask mask --mask-previous mask_previous
     python3 export.py predictors lmdvit-t16-predictors --restorer predictors
-    python3 export.py motion lmdvit-t16-motion --restorer motion_large_crops --mask-of lmdvit-t16
+    python3 export.py motion lmdvit-t16-motion --restorer motion_fourth --mask-of lmdvit-t16
 
 The last takes the mask net for two frames, with its threshold, from weights that were exported before.
 """

@@ -26,7 +26,8 @@ both=motion,motion-rich
 $python train_motion.py --name motion_first --steps 2200
 $python train_motion.py --set $both --name motion_second --start-from motion_first --steps 3000 --rate 2.5e-3 --seed 2
 $python train_motion.py --set $both --name motion_third --start-from motion_second --steps 4000 --rate 2e-3 --seed 4
-$python export.py motion lmdvit-t16-motion --restorer motion_third --mask-of lmdvit-t16
+$python train_motion.py --set $both --name motion_fourth --start-from motion_third --steps 3000 --rate 2e-3 --seed 5
+$python export.py motion lmdvit-t16-motion --restorer motion_fourth --mask-of lmdvit-t16
 $python evaluate.py
 $python golden.py
 $python demo_photos.py

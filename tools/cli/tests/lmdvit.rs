@@ -587,3 +587,26 @@ fn motion_is_found_as_in_python_and_can_be_given() {
         assert_eq!(missing, Error::Missing { what: Arg::Previous });
     }
 }
+
+/// More groups than can move: those beyond stay active and stand still, as in a run.
+#[test]
+fn groups_beyond_the_most_stand_still() {
+    let golden = Golden::open("motion");
+    let net = golden.net();
+    let cell = net.config().cell();
+    let (rows, cols) = (32, 34); // every second cell of every second row: 16 * 17 = 272 groups
+    let (width, height) = (cols * cell, rows * cell);
+    let alone = |i: usize| u8::from(i / cols % 2 == 0 && i % cols % 2 == 0);
+    let mut map: Vec<u8> = (0..rows * cols).map(alone).collect();
+    let picture: Vec<u8> = (0..3 * width * height).map(|i| (i * i % 251) as u8).collect();
+    let frame = Frame::new(&picture, width, height).expect("a frame");
+    let mut vectors = [[i16::MIN; 2]; MAX_GROUPS];
+    let mut area = vec![0xA5; net.config().motion_bytes(width, height)];
+    let groups = net.motion(frame, frame, &mut map, &mut vectors, &mut area).expect("room");
+    assert_eq!(groups, MAX_GROUPS);
+    assert_eq!(vectors, [[0; 2]; MAX_GROUPS], "nothing moved");
+    let labels: Vec<u8> = map.iter().copied().filter(|&label| label != 0).collect();
+    let wanted: Vec<u8> = (1..=250).chain([255; 272 - 250]).collect();
+    assert_eq!(labels, wanted);
+    assert!((0..rows * cols).all(|i| (map[i] != 0) == (alone(i) != 0)));
+}
