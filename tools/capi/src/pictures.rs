@@ -7,6 +7,7 @@ use scrimp::nn::{Activation, AveragePool2dS8, Conv2dS8, DepthwiseConv2dS8, MaxPo
 use scrimp::shape::Nhwc;
 
 use crate::layers::{Kind, Params, Scales, Tables, fill};
+use crate::pointer::between;
 use crate::{Status, shared, slice, slice_mut};
 
 /// How a kernel moves over pictures. TFLite's SAME pads `max(0, (output - 1) * stride + (kernel - 1) * dilation + 1 - input)`
@@ -199,11 +200,10 @@ pub unsafe extern "C" fn scrimp_depthwise_conv_s8(
         // SAFETY: as this function's.
         let weights = unsafe { slice(weights, window.taps(outputs)?) }?;
         let layer = DepthwiseConv2dS8::new(window.window()?, weights, requant, quant)?;
+        let inputs = window.window()?.input().elements();
+        let outputs = layer.output()?.elements();
         // SAFETY: as this function's.
-        let x = unsafe { slice(input, window.window()?.input().elements()) }?;
-        // SAFETY: as this function's.
-        let y = unsafe { slice_mut(output, layer.output()?.elements()) }?;
-        Ok(layer.run(x, y)?)
+        unsafe { between((input, inputs), (output, outputs), |x, y| layer.run(x, y)) }
     };
     run().into()
 }
@@ -218,11 +218,9 @@ pub unsafe extern "C" fn scrimp_max_pool_s8(window: *const Window, input: *const
         // SAFETY: as this function's.
         let window = unsafe { shared(window) }?.window()?;
         let pool = MaxPool2dS8::new(window, Quantization::new(1.0, 0), Activation::None)?;
+        let outputs = window.output(window.input().channels())?.elements();
         // SAFETY: as this function's.
-        let x = unsafe { slice(input, window.input().elements()) }?;
-        // SAFETY: as this function's.
-        let y = unsafe { slice_mut(output, window.output(window.input().channels())?.elements()) }?;
-        Ok(pool.run(x, y)?)
+        unsafe { between((input, window.input().elements()), (output, outputs), |x, y| pool.run(x, y)) }
     };
     run().into()
 }
@@ -237,11 +235,9 @@ pub unsafe extern "C" fn scrimp_avgpool_s8(window: *const Window, input: *const 
         // SAFETY: as this function's.
         let window = unsafe { shared(window) }?.window()?;
         let pool = AveragePool2dS8::new(window, Quantization::new(1.0, 0), Activation::None)?;
+        let outputs = window.output(window.input().channels())?.elements();
         // SAFETY: as this function's.
-        let x = unsafe { slice(input, window.input().elements()) }?;
-        // SAFETY: as this function's.
-        let y = unsafe { slice_mut(output, window.output(window.input().channels())?.elements()) }?;
-        Ok(pool.run(x, y)?)
+        unsafe { between((input, window.input().elements()), (output, outputs), |x, y| pool.run(x, y)) }
     };
     run().into()
 }

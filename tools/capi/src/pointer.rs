@@ -1,5 +1,7 @@
 //! Pointers of C as references, those that can be told to be wrong refused.
 
+use scrimp::Error;
+
 use crate::Status;
 
 /// What a pointer points to, for reading.
@@ -72,4 +74,23 @@ pub unsafe fn slice_mut<'a, T>(pointer: *mut T, len: usize) -> Result<&'a mut [T
     }
     // SAFETY: not null, aligned, not too long; the caller vouches for the rest.
     Ok(unsafe { core::slice::from_raw_parts_mut(pointer, len) })
+}
+
+/// Runs `of` from `inputs` elements to `outputs` elements.
+///
+/// # Errors
+/// As [`slice`] and [`slice_mut`], or as `of`.
+///
+/// # Safety
+/// As [`slice`] for `input` and [`slice_mut`] for `output`.
+pub(crate) unsafe fn between<X, Y>(
+    (input, inputs): (*const X, usize),
+    (output, outputs): (*mut Y, usize),
+    of: impl FnOnce(&[X], &mut [Y]) -> Result<(), Error>,
+) -> Result<(), Status> {
+    // SAFETY: as this function's.
+    let x = unsafe { slice(input, inputs) }?;
+    // SAFETY: as this function's.
+    let y = unsafe { slice_mut(output, outputs) }?;
+    Ok(of(x, y)?)
 }

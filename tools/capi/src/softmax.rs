@@ -2,7 +2,8 @@
 
 use scrimp::{Rows, SoftmaxS8, SoftmaxS8Ref, SoftmaxS16};
 
-use crate::{Status, exclusive, shared, slice, slice_mut};
+use crate::pointer::between;
+use crate::{Status, exclusive, shared};
 
 /// The table of a softmax of 8-bit rows, 1 KiB in your memory: `scrimp_softmax_s8_init` fills it once, runs read it.
 #[derive(Clone, Copy, Debug)]
@@ -52,11 +53,9 @@ pub unsafe extern "C" fn scrimp_softmax_s8(
         let rows = Rows::new(num_rows, row_size)?;
         // SAFETY: as this function's; what `init` has filled is a `SoftmaxS8`, which is its table and nothing else.
         let softmax = unsafe { shared(table.cast::<SoftmaxS8>()) }?;
+        let (input, output) = ((input, rows.elements()), (output, rows.elements()));
         // SAFETY: as this function's.
-        let x = unsafe { slice(input, rows.elements()) }?;
-        // SAFETY: as this function's.
-        let y = unsafe { slice_mut(output, rows.elements()) }?;
-        Ok(softmax.run(x, y, rows)?)
+        unsafe { between(input, output, |x, y| softmax.run(x, y, rows)) }
     };
     run().into()
 }
@@ -77,11 +76,9 @@ pub unsafe extern "C" fn scrimp_softmax_s8_s16(
         let rows = Rows::new(num_rows, row_size)?;
         // SAFETY: as this function's; what `init` has filled is a `SoftmaxS8`, which is its table and nothing else.
         let softmax = unsafe { shared(table.cast::<SoftmaxS8>()) }?;
+        let (input, output) = ((input, rows.elements()), (output, rows.elements()));
         // SAFETY: as this function's.
-        let x = unsafe { slice(input, rows.elements()) }?;
-        // SAFETY: as this function's.
-        let y = unsafe { slice_mut(output, rows.elements()) }?;
-        Ok(softmax.run_s16(x, y, rows)?)
+        unsafe { between(input, output, |x, y| softmax.run_s16(x, y, rows)) }
     };
     run().into()
 }
@@ -103,11 +100,50 @@ pub unsafe extern "C" fn scrimp_softmax_s16(
     let run = || -> Result<(), Status> {
         let rows = Rows::new(num_rows, row_size)?;
         let softmax = SoftmaxS16::from_multiplier(mult, shift)?;
+        let (input, output) = ((input, rows.elements()), (output, rows.elements()));
         // SAFETY: as this function's.
-        let x = unsafe { slice(input, rows.elements()) }?;
-        // SAFETY: as this function's.
-        let y = unsafe { slice_mut(output, rows.elements()) }?;
-        Ok(softmax.run(x, y, rows)?)
+        unsafe { between(input, output, |x, y| softmax.run(x, y, rows)) }
     };
     run().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const X: [i8; 6] = [16, 0, -7, 127, -128, 126];
+
+    /// What the library gives, and that a pointer that is none is refused.
+    #[test]
+    fn eight_bits_to_sixteen_are_the_librarys() {
+        let rows = Rows::new(2, 3).expect("rows");
+        let mut wanted = [0; 6];
+        let softmax = SoftmaxS8::from_multiplier(1 << 30, 23, -248).expect("a softmax");
+        softmax.run_s16(&X, &mut wanted, rows).expect("the lengths are right");
+        let (mut table, mut y) = (SoftmaxTable { words: [0; 256] }, [0; 6]);
+        // SAFETY: all arrays are here and long enough.
+        let status = unsafe { scrimp_softmax_s8_init(&raw mut table, 1 << 30, 23, -248) };
+        assert_eq!(status, Status::Ok);
+        // SAFETY: as above.
+        let status = unsafe { scrimp_softmax_s8_s16(&raw const table, X.as_ptr(), 2, 3, y.as_mut_ptr()) };
+        assert_eq!((status, y), (Status::Ok, wanted));
+        // SAFETY: as above, but for a null pointer, which is refused.
+        let status = unsafe { scrimp_softmax_s8_s16(core::ptr::null(), X.as_ptr(), 2, 3, y.as_mut_ptr()) };
+        assert_eq!(status, Status::Pointer);
+    }
+
+    #[test]
+    fn sixteen_bits_are_the_librarys() {
+        let x = X.map(|x| i16::from(x) * 200);
+        let (mut wanted, mut y) = ([0; 6], [0; 6]);
+        let softmax = SoftmaxS16::from_multiplier(1 << 30, 2).expect("a softmax");
+        softmax.run(&x, &mut wanted, Rows::new(2, 3).expect("rows")).expect("the lengths are right");
+        // SAFETY: both arrays are here and long enough.
+        let status = unsafe { scrimp_softmax_s16(x.as_ptr(), 2, 3, 1 << 30, 2, y.as_mut_ptr()) };
+        assert_eq!((status, y), (Status::Ok, wanted));
+        assert!(y[0] > y[1] && y[1] > y[2], "a poor test: {y:?}");
+        // SAFETY: no row is refused before anything is read.
+        let status = unsafe { scrimp_softmax_s16(x.as_ptr(), 0, 3, 1 << 30, 2, y.as_mut_ptr()) };
+        assert_eq!(status, Status::Size);
+    }
 }

@@ -596,7 +596,7 @@ fn groups_beyond_the_most_stand_still() {
     let cell = net.config().cell();
     let (rows, cols) = (32, 34); // every second cell of every second row: 16 * 17 = 272 groups
     let (width, height) = (cols * cell, rows * cell);
-    let alone = |i: usize| u8::from(i / cols % 2 == 0 && i % cols % 2 == 0);
+    let alone = |i: usize| u8::from((i / cols).is_multiple_of(2) && (i % cols).is_multiple_of(2));
     let mut map: Vec<u8> = (0..rows * cols).map(alone).collect();
     let picture: Vec<u8> = (0..3 * width * height).map(|i| (i * i % 251) as u8).collect();
     let frame = Frame::new(&picture, width, height).expect("a frame");
